@@ -1,0 +1,71 @@
+/** The contract between the engine and a place that keeps repository files. */
+
+/** The kinds of file a repository consists of; `data` files are packs. */
+export type FileType = 'config' | 'key' | 'lock' | 'snapshot' | 'index' | 'data';
+
+/** Names one file. `name` is 64 lower-case hex digits, or '' for `config`. */
+export interface FileHandle {
+  readonly type: FileType;
+  readonly name: string;
+}
+
+/** What a store promises. Callers and the conformance suite read the same record. */
+export interface BackendTraits {
+  /** Requests worth running at once; callers keep to it. */
+  readonly connections: number;
+  /** `save` over an existing name replaces it in one step. */
+  readonly atomicReplace: boolean;
+  /** A listing started after `save` resolved shows the file. */
+  readonly listAfterWrite: boolean;
+  /** `remove` works; append-only stores refuse it with `denied`. */
+  readonly canRemove: boolean;
+}
+
+/** What every call to a store may be given. */
+export interface Call {
+  /** Ends the call with `aborted`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A part of a file, in bytes. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A file found by a listing; `size` in bytes. */
+export interface ListedFile {
+  readonly name: string;
+  readonly size: number;
+}
+
+/**
+ * A place that keeps repository files.
+ *
+ * Implementations do not validate arguments, retry, cache or limit concurrency: the caller has done the first, and
+ * wrappers do the others. Every method rejects with an `EngineError`: `not-found`, `out-of-range`, `already-exists`,
+ * `denied`, `no-space`, `io`, and `aborted` once the signal fires.
+ */
+export interface Backend extends AsyncDisposable {
+  /** For people; never contains a secret. */
+  readonly location: string;
+  readonly traits: BackendTraits;
+  /** Makes the place ready for a new repository (folders, bucket). Doing it twice is harmless. */
+  create(call?: Call): Promise<void>;
+  /**
+   * Stores the concatenation of `segments` as one file, whole or not at all. Resolves when a crash can no longer lose
+   * it. The segments stay the caller's and must not change meanwhile; a wrapper may send them again.
+   */
+  save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void>;
+  /**
+   * Reads a range, or the whole file. The result is the caller's to keep or transfer: it has an `ArrayBuffer` of its
+   * own. A file that ends before the range does rejects with `out-of-range`, never with a short result.
+   */
+  load(file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>>;
+  /** The size of a file in bytes. */
+  stat(file: FileHandle, call?: Call): Promise<{ readonly size: number }>;
+  /** Every file of a type once, in any order; names that are not ids are left out. A missing folder is an empty one. */
+  list(type: FileType, call?: Call): AsyncIterable<ListedFile>;
+  /** Removing what is not there is success. */
+  remove(file: FileHandle, call?: Call): Promise<void>;
+}
