@@ -1,15 +1,25 @@
 import { defineConfig } from 'vitest/config';
+import { MissingPeers } from './test/peers/reporter.ts';
 
-// Tests run the sources, not dist: every workspace package answers to this export condition.
-const conditions = ['@restic-engine/source', 'node', 'import', 'module', 'default'];
+// Tests run the sources, not dist: every package of the workspace answers to this export condition. Worker threads and
+// child processes started from a test inherit it with `process.execArgv`, and Node strips the types of what they load.
+const source = '@restic-engine/source';
+const conditions = [source, 'node', 'import', 'module', 'default'];
+
+const tests = (name: string, include: string, seconds: number) => ({
+  extends: true as const,
+  test: { name, include: [include], testTimeout: seconds * 1000, hookTimeout: seconds * 1000 },
+});
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    projects: [tests('unit', 'packages/*/test/**/*.test.ts', 20), tests('whole', 'test/**/*.test.ts', 60)],
     exclude: ['**/dist/**', '**/node_modules/**'],
     pool: 'forks',
-    execArgv: ['--conditions=@restic-engine/source'],
+    execArgv: [`--conditions=${source}`],
+    maxWorkers: 2,
+    reporters: ['default', new MissingPeers()],
   },
 });
