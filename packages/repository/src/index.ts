@@ -1,1 +1,35 @@
-export {};
+/**
+ * An open restic repository over any backend: its keys, locks, blobs and worker threads.
+ * @packageDocumentation
+ */
+// open
+export { createRepository, openRepository } from './open.ts';
+export type { InitOptions, InitResult, OpenOptions } from './open.ts';
+export type { Repository, UnpackedType } from './repository.ts';
+export type { IndexedRepository } from './indexed.ts';
+export type { LoadIndexOptions } from './index/load-index.ts';
+// keys and locks
+export { addKey, changePassword, listKeys, removeKey } from './keys.ts';
+export type { AddKeyOptions, KeyInfo } from './keys.ts';
+export { listLocks, removeStaleLocks } from './lock.ts';
+export type { FoundLock, LockOptions, RepositoryLock } from './lock.ts';
+// blobs
+export { BlobTable } from './index/blob-table.ts';
+export type { BlobLocation } from './index/blob-table.ts';
+export type { BlobRange } from './load/ranges.ts';
+export { withUpload } from './store/upload.ts';
+export type { Upload, UploadOptions, UploadTotals } from './store/upload.ts';
+export { joinSealed, splitSealed } from './store/sealed-batch.ts';
+export type { SealedBatch, SealedPart } from './store/sealed-batch.ts';
+// workers
+export { codecFor } from './codec.ts';
+export type { CodecSpec } from './codec.ts';
+export { task } from './pool/task.ts';
+export type { Outcome, Task, TaskContext } from './pool/task.ts';
+export type { Pool, RunOptions } from './pool/pool.ts';
+export { inlinePool } from './pool/pool.ts';
+export { threadPool } from './pool/threads.ts';
+// platform
+export { nodePlatform } from './node-platform.ts';
+export { formatInstant } from './time.ts';
+export type { Instant, Platform } from './platform.ts';

@@ -1,0 +1,111 @@
+/** A repository whose index is loaded: blobs can be found, read and stored. */
+import { decodeTree, EngineError, SEAL_OVERHEAD, throwIfAborted } from '@restic-engine/repo-format';
+import type { BlobType, ByteRange, Call, Id, Node } from '@restic-engine/repo-format';
+import { codecFor } from './codec.ts';
+import type { BlobLocation, BlobTable } from './index/blob-table.ts';
+import { mergeRanges } from './load/ranges.ts';
+import type { BlobRange } from './load/ranges.ts';
+import { ReadAhead } from './load/read-ahead.ts';
+import type { Repository } from './repository.ts';
+
+export class IndexedRepository {
+  readonly repository: Repository;
+  readonly table: BlobTable;
+  /** An upload is open; see `withUpload`. */
+  uploading = false;
+  readonly #trees: ReadAhead;
+
+  constructor(repository: Repository, table: BlobTable) {
+    this.repository = repository;
+    this.table = table;
+    this.#trees = new ReadAhead(repository.backend);
+  }
+
+  /** Is the blob stored, or being stored by an open upload? */
+  has(type: BlobType, id: Id): boolean {
+    return this.table.has(type, id);
+  }
+
+  /** Where the first copy lies. */
+  locate(type: BlobType, id: Id): BlobLocation | undefined {
+    return this.table.locate(type, id);
+  }
+
+  /** Where every copy lies. */
+  locateAll(type: BlobType, id: Id): BlobLocation[] {
+    return this.table.locateAll(type, id);
+  }
+
+  /** Plain bytes of a stored blob. */
+  plainLength(type: BlobType, id: Id): number | undefined {
+    const found = this.table.locate(type, id);
+    return found && (found.uncompressedLength || found.length - SEAL_OVERHEAD);
+  }
+
+  /**
+   * Reads a blob: verified against its MAC and its id. When a copy is damaged the others are tried.
+   * Rejects with `not-found` when no index names it, with the first copy's error when none is sound.
+   */
+  async loadBlob(type: BlobType, id: Id, call: Call = {}): Promise<Uint8Array> {
+    return this.#tryCopies(type, id, call, ({ pack, offset, length }) => this.loadRange(pack, { offset, length }, call));
+  }
+
+  /** The plaintext of a tree. Trees that lie near it are read along and kept for a while. */
+  async loadTreeBytes(id: Id, call: Call = {}): Promise<Uint8Array> {
+    const location = this.table.locate('tree', id);
+    if (location !== undefined && location.length <= 1 << 20) {
+      throwIfAborted(call.signal);
+      const sealed = await this.#trees.load(location, call.signal).catch(() => undefined);
+      const plain = sealed && this.#tryOpen(location, sealed);
+      if (plain !== undefined) return plain;
+    }
+    return this.loadBlob('tree', id, call);
+  }
+
+  /** The nodes of a tree. */
+  async loadTree(id: Id, call: Call = {}): Promise<Node[]> {
+    return decodeTree(await this.loadTreeBytes(id, call));
+  }
+
+  /** The ranges to read for blobs that lie in one pack. */
+  mergeRanges(blobs: readonly BlobLocation[]): BlobRange[] {
+    return mergeRanges(blobs);
+  }
+
+  /** Sealed bytes of a pack. They are the caller's, to keep or transfer. */
+  loadRange(pack: Id, range: ByteRange, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.repository.backend.load({ type: 'data', name: pack }, range, call);
+  }
+
+  /** Opened bytes, or undefined: the caller then takes the way that tries every copy and reports. */
+  #tryOpen(location: BlobLocation, sealed: Uint8Array): Uint8Array | undefined {
+    try {
+      return codecFor(this.repository.codecSpec).open(location, sealed);
+    } catch (error) {
+      if (EngineError.is(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #tryCopies(
+    type: BlobType,
+    id: Id,
+    call: Call,
+    load: (location: BlobLocation) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const copies = this.table.locateAll(type, id);
+    if (copies.length === 0) {
+      throw new EngineError('not-found', `${type} blob ${id} is in no index`, { type, id });
+    }
+    let failure: unknown;
+    for (const location of copies) {
+      try {
+        return codecFor(this.repository.codecSpec).open(location, await load(location));
+      } catch (error) {
+        if (!EngineError.is(error) || error.code === 'aborted') throw error;
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
+}

@@ -1,0 +1,51 @@
+/** The platform as Node sees it. */
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import process from 'node:process';
+import { parseTzif, UTC, zoneFile } from '@restic-engine/repo-format';
+import type { TimeZone } from '@restic-engine/repo-format';
+import type { Platform } from './platform.ts';
+
+/** The local machine: its clock, its zone by the rule Go uses, its host and user name. */
+export function nodePlatform(env: NodeJS.ProcessEnv = process.env): Platform {
+  let zone: TimeZone | undefined;
+  return {
+    now() {
+      const ms = Date.now();
+      const seconds = Math.floor(ms / 1000);
+      // Below the millisecond the clock of the process tells times apart; it is not synchronised with the other.
+      const micros = Math.floor((performance.now() % 1) * 1000);
+      return { seconds, nanoseconds: (ms - seconds * 1000) * 1_000_000 + micros * 1000 };
+    },
+    get zone() {
+      return (zone ??= localZone(env['TZ']));
+    },
+    hostname: os.hostname(),
+    get username() {
+      return userName();
+    },
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    pid: process.pid,
+    isAlive,
+  };
+}
+
+/** An account without a name in the user database is no reason to fail. */
+function userName(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return '';
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: there is one, it is only not ours.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,21 @@
+/** What the engine learns from the machine it runs on, in one place that tests and embedders can replace. */
+import type { TimeZone } from '@restic-engine/repo-format';
+
+/** A point in time: seconds since 1970 (may be negative) and 0…999,999,999 nanoseconds after them. */
+export interface Instant {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+export interface Platform {
+  now(): Instant;
+  /** The zone that times are written in; restic uses the local one. */
+  readonly zone: TimeZone;
+  readonly hostname: string;
+  readonly username: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  /** Does a process with this number exist on this machine? */
+  isAlive(pid: number): boolean;
+}

@@ -1,0 +1,246 @@
+/**
+ * The only file that knows worker threads: both ends of the line between a pool and its workers.
+ *
+ * A worker imports a task's module once and runs bodies as messages arrive; several may be waiting for answers at the
+ * same time. Messages carry a number that names the run.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { abortedError, CODES, EngineError, type Code, type ErrorContext } from '@restic-engine/repo-format';
+import type { Pool, RunOptions } from './pool.ts';
+import type { Task } from './task.ts';
+
+const BRAND = 'restic-engine.worker';
+
+interface RunMessage {
+  readonly kind: 'run';
+  readonly run: number;
+  readonly module: string;
+  readonly name: string;
+  readonly input: unknown;
+}
+
+interface AnswerMessage {
+  readonly kind: 'answer';
+  readonly run: number;
+  readonly question: number;
+  readonly answer?: unknown;
+  readonly failure?: Failure;
+}
+
+type ToWorker = RunMessage | AnswerMessage;
+
+type FromWorker =
+  | { readonly kind: 'done'; readonly run: number; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly run: number; readonly failure: Failure }
+  | { readonly kind: 'ask'; readonly run: number; readonly question: number; readonly body: unknown };
+
+/** An error on its way between threads, where classes do not survive. */
+interface Failure {
+  readonly code?: Code;
+  readonly message: string;
+  readonly context: ErrorContext;
+  readonly stack?: string | undefined;
+  readonly cause?: unknown;
+}
+
+function toFailure(error: unknown): Failure {
+  if (EngineError.is(error)) {
+    return { code: error.code, message: error.message, context: error.context, stack: error.stack, cause: String(error.cause ?? '') };
+  }
+  if (error instanceof Error) return { message: error.message, context: {}, stack: error.stack };
+  return { message: String(error), context: {} };
+}
+
+function fromFailure(failure: Failure): Error {
+  const options = failure.cause === undefined || failure.cause === '' ? {} : { cause: failure.cause };
+  const error =
+    failure.code !== undefined && failure.code in CODES
+      ? new EngineError(failure.code, failure.message, failure.context, options)
+      : new Error(failure.message, options);
+  if (failure.stack !== undefined) error.stack = failure.stack;
+  return error;
+}
+
+// ── the pool's end ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onAsk: ((question: unknown) => unknown) | undefined;
+}
+
+class Thread {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #dead: Error | undefined;
+
+  constructor() {
+    this.#worker = new Worker(new URL(import.meta.url), { workerData: BRAND, name: 'restic-engine' });
+    this.#worker.unref();
+    this.#worker.on('message', (message: FromWorker) => this.#receive(message));
+    this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
+    this.#worker.on('exit', () => this.#die(new Error('a worker thread ended')));
+  }
+
+  /** Runs under way; the pool gives the next one to the thread with the fewest. */
+  get load(): number {
+    return this.#pending.size;
+  }
+
+  run(message: RunMessage, pending: Pending, transfer: readonly ArrayBuffer[]): void {
+    if (this.#dead !== undefined) {
+      pending.reject(this.#dead);
+      return;
+    }
+    if (this.#pending.size === 0) this.#worker.ref();
+    this.#pending.set(message.run, pending);
+    this.#worker.postMessage(message, transfer);
+  }
+
+  /** The caller lost interest: what the worker still says of this run is dropped. */
+  forget(run: number): void {
+    this.#settle(run);
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #settle(run: number): Pending | undefined {
+    const pending = this.#pending.get(run);
+    if (pending !== undefined && this.#pending.delete(run) && this.#pending.size === 0) this.#worker.unref();
+    return pending;
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.kind === 'done') this.#settle(message.run)?.resolve(message.value);
+    else if (message.kind === 'failed') this.#settle(message.run)?.reject(fromFailure(message.failure));
+    else void this.#answer(message.run, message.question, message.body);
+  }
+
+  async #answer(run: number, question: number, body: unknown): Promise<void> {
+    const onAsk = this.#pending.get(run)?.onAsk;
+    let answer: AnswerMessage;
+    try {
+      if (onAsk === undefined) throw new EngineError('aborted', 'nobody waits for this task any more');
+      answer = { kind: 'answer', run, question, answer: await onAsk(body) };
+    } catch (error) {
+      answer = { kind: 'answer', run, question, failure: toFailure(error) };
+    }
+    this.#worker.postMessage(answer);
+  }
+
+  #die(error: Error): void {
+    this.#dead ??= error;
+    for (const run of [...this.#pending.keys()]) this.#settle(run)?.reject(error);
+  }
+}
+
+/**
+ * A pool of `size` worker threads, started when first used. A worker does not keep the process alive while it has
+ * nothing to do.
+ */
+export function threadPool(size: number): Pool {
+  const threads: Thread[] = [];
+  let runs = 0;
+
+  function leastLoaded(): Thread {
+    const idle = threads.find((thread) => thread.load === 0);
+    if (idle !== undefined) return idle;
+    if (threads.length < size) {
+      const thread = new Thread();
+      threads.push(thread);
+      return thread;
+    }
+    return threads.reduce((best, thread) => (thread.load < best.load ? thread : best));
+  }
+
+  return {
+    size,
+    run<In, Out, Question, Answer>(
+      task: Task<In, Out, Question, Answer>,
+      input: In,
+      options: RunOptions<Question, Answer> = {},
+    ): Promise<Out> {
+      return new Promise<Out>((resolve, reject) => {
+        const { signal, onAsk, transfer = [] } = options;
+        if (signal?.aborted) {
+          reject(abortedError(signal));
+          return;
+        }
+        const run = runs++;
+        const thread = leastLoaded();
+        const onAbort = (): void => {
+          thread.forget(run);
+          if (signal !== undefined) reject(abortedError(signal));
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
+        const finish = <T>(settle: (value: T) => void) => {
+          return (value: unknown): void => {
+            signal?.removeEventListener('abort', onAbort);
+            settle(trusted<T>(value));
+          };
+        };
+        const message: RunMessage = { kind: 'run', run, module: task.module, name: task.name, input };
+        const pending: Pending = {
+          resolve: finish<Out>(resolve),
+          reject: finish<unknown>(reject),
+          onAsk: onAsk === undefined ? undefined : (question) => onAsk(trusted<Question>(question)),
+        };
+        thread.run(message, pending, transfer);
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(threads.splice(0).map((thread) => thread.end()));
+    },
+  };
+}
+
+/** Values between the two ends of one line have the types of the task; nobody else can post here. */
+function trusted<T>(value: unknown): T {
+  return value as T;
+}
+
+// ── the worker's end ────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Port = NonNullable<typeof parentPort>;
+type AnyTask = Task<unknown, unknown, unknown, unknown>;
+
+function serve(port: Port): void {
+  const modules = new Map<string, Promise<Record<string, AnyTask>>>();
+  const questions = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
+  let asked = 0;
+
+  async function start(message: RunMessage): Promise<void> {
+    try {
+      let module = modules.get(message.module);
+      if (module === undefined) modules.set(message.module, (module = import(message.module)));
+      const task = (await module)[message.name];
+      if (task === undefined) throw new TypeError(`${message.module} exports no task ${message.name}`);
+      const outcome = await task.body(message.input, {
+        ask: (body, transfer = []) =>
+          new Promise((resolve, reject) => {
+            const question = asked++;
+            questions.set(question, { resolve, reject });
+            port.postMessage({ kind: 'ask', run: message.run, question, body } satisfies FromWorker, transfer);
+          }),
+      });
+      port.postMessage({ kind: 'done', run: message.run, value: outcome.value } satisfies FromWorker, outcome.transfer ?? []);
+    } catch (error) {
+      port.postMessage({ kind: 'failed', run: message.run, failure: toFailure(error) } satisfies FromWorker);
+    }
+  }
+
+  port.on('message', (message: ToWorker) => {
+    if (message.kind === 'run') {
+      void start(message);
+      return;
+    }
+    const waiting = questions.get(message.question);
+    questions.delete(message.question);
+    if (message.failure !== undefined) waiting?.reject(fromFailure(message.failure));
+    else waiting?.resolve(message.answer);
+  });
+}
+
+if (!isMainThread && workerData === BRAND && parentPort !== null) serve(parentPort);

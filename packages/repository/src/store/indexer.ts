@@ -1,0 +1,41 @@
+/** Gathers stored packs and writes index files, so that a long run that dies has not uploaded for nothing. */
+import { encodeIndex } from '@restic-engine/repo-format';
+import type { Id, PackEntry } from '@restic-engine/repo-format';
+
+/** An index file is written when it names this many blobs, or its first pack is this old (restic's numbers). */
+const FULL_BLOBS = 50_000;
+const FULL_AGE_SECONDS = 600;
+
+interface StoredPack {
+  readonly id: Id;
+  readonly blobs: readonly PackEntry[];
+}
+
+export class Indexer {
+  readonly #save: (json: Uint8Array) => Promise<unknown>;
+  readonly #nowSeconds: () => number;
+  #packs: StoredPack[] = [];
+  #blobs = 0;
+  #since = 0;
+
+  constructor(save: (json: Uint8Array) => Promise<unknown>, nowSeconds: () => number) {
+    this.#save = save;
+    this.#nowSeconds = nowSeconds;
+  }
+
+  /** Takes note of a pack that is stored. All of its entries go into one index file. */
+  async add(pack: StoredPack): Promise<void> {
+    if (this.#packs.length === 0) this.#since = this.#nowSeconds();
+    this.#packs.push(pack);
+    this.#blobs += pack.blobs.length;
+    if (this.#blobs >= FULL_BLOBS || this.#nowSeconds() - this.#since >= FULL_AGE_SECONDS) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.#packs.length === 0) return;
+    const packs = this.#packs;
+    this.#packs = [];
+    this.#blobs = 0;
+    await this.#save(encodeIndex(packs));
+  }
+}

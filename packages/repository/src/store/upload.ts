@@ -1,0 +1,226 @@
+/**
+ * Storing blobs: a scope in which blobs may be claimed, sealed and packed. When it ends well, everything is durable and
+ * named by index files; when it fails, what it claimed is forgotten and nothing refers to what it stored.
+ *
+ * Order of durability: packs, then the index that names them (restic design document, "Index Files").
+ */
+import { abortedError, EngineError, SEAL_OVERHEAD, sha256 } from '@restic-engine/repo-format';
+import type { BlobType, Id, SealedBlob } from '@restic-engine/repo-format';
+import type { IndexedRepository } from '../indexed.ts';
+import { Indexer } from './indexer.ts';
+import { PackerPair } from './packer.ts';
+import type { Packer } from './packer.ts';
+import { sealBlobs } from './seal-task.ts';
+import type { PlainBlob } from './seal-task.ts';
+import { splitSealed } from './sealed-batch.ts';
+
+export interface UploadOptions {
+  /** Do everything but write to the store. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What an upload has added; sizes in bytes. */
+export interface UploadTotals {
+  readonly dataBlobs: number;
+  readonly treeBlobs: number;
+  /** Before compression and encryption. */
+  readonly added: number;
+  /** As sealed. */
+  readonly stored: number;
+}
+
+/** Plain bytes of small blobs gathered before they go to a worker together. */
+const BATCH_BYTES = 1 << 20;
+const BATCH_BLOBS = 128;
+
+export class Upload {
+  readonly #indexed: IndexedRepository;
+  readonly #dryRun: boolean;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #packers: Record<BlobType, PackerPair>;
+  readonly #indexer: Indexer;
+  readonly #storing = new Set<Promise<void>>();
+  readonly #sealing = new Set<Promise<void>>();
+  readonly #totals = { dataBlobs: 0, treeBlobs: 0, added: 0, stored: 0 };
+  #batch: PlainBlob[] = [];
+  #batchBytes = 0;
+  #failure: unknown;
+
+  constructor(indexed: IndexedRepository, options: UploadOptions) {
+    const { repository } = indexed;
+    this.#indexed = indexed;
+    this.#dryRun = options.dryRun ?? false;
+    this.#signal =
+      options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal]);
+    const chance = coin();
+    this.#packers = {
+      data: new PackerPair(repository.packSize, chance),
+      tree: new PackerPair(repository.packSize, chance),
+    };
+    this.#indexer = new Indexer(
+      async (json) => this.#dryRun || repository.saveFile('index', json, { signal: this.#signal }),
+      () => repository.platform.now().seconds,
+    );
+  }
+
+  get totals(): UploadTotals {
+    return this.#totals;
+  }
+
+  /** Fires when the scope has failed or its caller gave up: pass it to what feeds this upload. */
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** Which of `ids` are new? Each new one is claimed: whoever asked must {@link add} it. */
+  claim(type: BlobType, ids: readonly Id[]): boolean[] {
+    return ids.map((id) => this.#indexed.table.claim(type, id));
+  }
+
+  /** Puts claimed and sealed blobs into packs. Resolves when there is room for more; the bytes stay with the upload. */
+  async add(blobs: readonly SealedBlob[]): Promise<void> {
+    this.#check();
+    for (const blob of blobs) {
+      this.#count(blob);
+      const full = this.#packers[blob.type].add(blob);
+      if (full !== undefined) await this.#store(full);
+    }
+  }
+
+  /**
+   * Stores a blob unless it is known. Resolves with its id as soon as that is known and there is room for more; the
+   * bytes must not change before the scope ends.
+   */
+  async save(type: BlobType, plain: Uint8Array): Promise<{ id: Id; isNew: boolean }> {
+    this.#check();
+    const id = sha256(plain);
+    if (!this.#indexed.table.claim(type, id)) return { id, isNew: false };
+    this.#batch.push({ type, id, plain });
+    this.#batchBytes += plain.length;
+    if (this.#batch.length >= BATCH_BLOBS || this.#batchBytes >= BATCH_BYTES) await this.#sealBatch();
+    return { id, isNew: true };
+  }
+
+  /** Makes everything durable: packs, then the index. */
+  async finish(): Promise<void> {
+    await this.#sealBatch();
+    await this.#settled(this.#sealing);
+    for (const type of ['tree', 'data'] as const) {
+      for (const packer of this.#packers[type].takeRest()) await this.#store(packer);
+    }
+    await this.#settled(this.#storing);
+    await this.#indexer.flush();
+    this.#check();
+  }
+
+  /** Stops what is under way and waits for it, so that nothing of it goes on behind the caller's back. */
+  async abandon(reason: unknown): Promise<void> {
+    this.#fail(reason);
+    await Promise.allSettled([...this.#sealing, ...this.#storing]);
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#signal.aborted) throw abortedError(this.#signal);
+  }
+
+  #fail(reason: unknown): void {
+    this.#failure ??= reason;
+    this.#stop.abort(reason);
+  }
+
+  #count(blob: SealedBlob): void {
+    this.#totals[blob.type === 'data' ? 'dataBlobs' : 'treeBlobs'] += 1;
+    this.#totals.added += blob.uncompressedLength || blob.bytes.length - SEAL_OVERHEAD;
+    this.#totals.stored += blob.bytes.length;
+  }
+
+  async #sealBatch(): Promise<void> {
+    const blobs = this.#batch;
+    if (blobs.length === 0) return;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    const { pool, codecSpec } = this.#indexed.repository;
+    await this.#room(this.#sealing, pool.size * 2);
+    this.#background(this.#sealing, async () => {
+      const sealed = await pool.run(sealBlobs, { codec: codecSpec, blobs }, { signal: this.#signal });
+      await this.add(splitSealed(sealed));
+    });
+  }
+
+  async #store(packer: Packer): Promise<void> {
+    const { backend } = this.#indexed.repository;
+    await this.#room(this.#storing, backend.traits.connections);
+    this.#background(this.#storing, () => this.#storePack(packer));
+  }
+
+  async #storePack(packer: Packer): Promise<void> {
+    const { repository, table } = this.#indexed;
+    const pack = packer.finish(repository.sealer);
+    if (!this.#dryRun) {
+      await repository.backend.save({ type: 'data', name: pack.id }, pack.segments, { signal: this.#signal });
+    }
+    const number = table.addPack(pack.id);
+    for (const { type, id, offset, length, uncompressedLength } of pack.entries) {
+      table.settle(type, id, number, offset, length, uncompressedLength);
+    }
+    await this.#indexer.add({ id: pack.id, blobs: pack.entries });
+  }
+
+  #background(set: Set<Promise<void>>, work: () => Promise<void>): void {
+    const running: Promise<void> = work()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => set.delete(running));
+    set.add(running);
+  }
+
+  async #room(set: ReadonlySet<Promise<void>>, limit: number): Promise<void> {
+    while (set.size >= limit) await Promise.race(set);
+    this.#check();
+  }
+
+  async #settled(set: ReadonlySet<Promise<void>>): Promise<void> {
+    while (set.size > 0) await Promise.all(set);
+    this.#check();
+  }
+}
+
+/** Unpredictable yes or no, 256 at a time. */
+function coin(): () => boolean {
+  const bytes = new Uint8Array(256);
+  let next = bytes.length;
+  return () => {
+    if (next === bytes.length) {
+      globalThis.crypto.getRandomValues(bytes);
+      next = 0;
+    }
+    return ((bytes[next++] ?? 0) & 1) === 1;
+  };
+}
+
+/**
+ * Runs `body` with an open upload. When its promise resolves, all it stored is durable and indexed before
+ * `withUpload` resolves. One upload at a time for one loaded index (`bad-request` otherwise).
+ */
+export async function withUpload<T>(
+  indexed: IndexedRepository,
+  options: UploadOptions,
+  body: (upload: Upload) => Promise<T>,
+): Promise<T> {
+  if (indexed.uploading) throw new EngineError('bad-request', 'an upload is already open on this index');
+  indexed.uploading = true;
+  const upload = new Upload(indexed, options);
+  try {
+    const result = await body(upload);
+    await upload.finish();
+    return result;
+  } catch (error) {
+    await upload.abandon(error);
+    indexed.table.dropPending();
+    throw error;
+  } finally {
+    indexed.uploading = false;
+  }
+}
