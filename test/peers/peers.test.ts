@@ -1,0 +1,117 @@
+import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { debianSource } from './apt.ts';
+import { addToCache, findCached } from './cache.ts';
+import { findPeer } from './find.ts';
+import { run } from './run.ts';
+
+const DEB822 = `# comment
+Types: deb
+# http://snapshot.example/
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+`;
+
+describe('the Debian source of a machine', () => {
+  const expected = {
+    uris: 'http://mirror.example/debian',
+    signedBy: '/usr/share/keyrings/debian-archive-keyring.gpg',
+  };
+
+  it('is read from deb822 files', () => {
+    expect(debianSource(new Map([['debian.sources', DEB822]]), 'bookworm')).toEqual(expected);
+  });
+
+  it('is read from one-line files', () => {
+    const text = [
+      '# deb http://commented.example/debian bookworm main',
+      'deb http://mirror.example/debian-security bookworm-security main',
+      `deb [arch=amd64 signed-by=${expected.signedBy}] http://mirror.example/debian bookworm main non-free`,
+    ].join('\n');
+    expect(debianSource(new Map([['sources.list', text]]), 'bookworm')).toEqual(expected);
+  });
+
+  it('is not a third party that uses the same suite', () => {
+    const lists = new Map([
+      ['docker.list', 'deb https://docker.example/linux/debian bookworm stable'],
+      ['tool.list', 'deb https://tool.example/apt bookworm main'],
+      ['debian.sources', DEB822],
+    ]);
+    expect(debianSource(lists, 'bookworm')).toEqual(expected);
+  });
+
+  it('is missing where only other suites are', () => {
+    expect(debianSource(new Map([['debian.sources', DEB822]]), 'trixie')).toBeUndefined();
+  });
+});
+
+/** An empty cache, and a package that holds a "restic" of the given version. */
+async function makePackage(version: string): Promise<{ folder: string; deb: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'peers-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  vi.stubEnv('XDG_CACHE_HOME', join(folder, 'cache'));
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const root = join(folder, 'root');
+  await mkdir(join(root, 'DEBIAN'), { recursive: true });
+  await mkdir(join(root, 'usr/bin'), { recursive: true });
+  const control = `Package: restic\nVersion: ${version}-1\nArchitecture: all\nMaintainer: none\nDescription: none\n`;
+  await writeFile(join(root, 'DEBIAN/control'), control);
+  await writeFile(join(root, 'usr/bin/restic'), `#!/bin/sh\necho restic ${version} compiled with go\n`);
+  await chmod(join(root, 'usr/bin/restic'), 0o755);
+  const deb = join(folder, `restic_${version}-1_all.deb`);
+  await run('dpkg-deb', ['--build', root, deb], 30);
+  return { folder, deb };
+}
+
+const canBuild = await run('dpkg-deb', ['--version'], 10).then(
+  () => true,
+  () => false,
+);
+
+describe.skipIf(!canBuild)('the cache of peers (needs dpkg-deb)', () => {
+  it('unpacks a package once, also when several processes ask at the same time', async () => {
+    const { deb } = await makePackage('0.19.9');
+    const peers = await Promise.all([1, 2, 3].map(() => addToCache('restic', deb)));
+    expect(new Set(peers.map(({ path }) => path)).size).toBe(1);
+    expect(await findCached('restic')).toEqual(peers[0]);
+    expect(await run(peers[0]?.path ?? '', ['version'], 10)).toContain('0.19.9');
+  });
+
+  it('takes packages from the folder it is told', async () => {
+    const { folder } = await makePackage('0.19.8');
+    vi.stubEnv('RESTIC_ENGINE_PEERS_DEBS', folder);
+    expect(await findPeer('restic', { patient: false })).toMatchObject({
+      from: 'packages folder',
+      peer: { version: '0.19.8' },
+    });
+  });
+
+  it('refuses a version the tests do not know', async () => {
+    const { deb } = await makePackage('0.12.0');
+    await expect(addToCache('restic', deb)).rejects.toThrow('version 0.12.0');
+    expect(await findCached('restic')).toBeUndefined();
+  });
+
+  it('refuses a package that was cut', async () => {
+    const { deb } = await makePackage('0.19.9');
+    await truncate(deb, 300);
+    await expect(addToCache('restic', deb)).rejects.toThrow(/dpkg/);
+  });
+
+  it('removes a program that was changed and unpacks it again', async () => {
+    const { deb } = await makePackage('0.19.9');
+    const { path } = await addToCache('restic', deb);
+    await writeFile(path, '#!/bin/sh\necho restic 0.19.9 but different\n');
+    expect(await findCached('restic')).toBeUndefined();
+    expect(await run((await addToCache('restic', deb)).path, ['version'], 10)).toContain('compiled');
+  });
+});
