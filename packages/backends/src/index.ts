@@ -1,1 +1,18 @@
-export {};
+// places
+export { openBackend } from './location.ts';
+export { localBackend } from './local/backend.ts';
+export type { LocalOptions } from './local/backend.ts';
+export { memoryBackend } from './memory.ts';
+export type { MemoryOptions } from './memory.ts';
+// wrappers
+export { wrap } from './wrap/wrap.ts';
+export type { Wrapper } from './wrap/wrap.ts';
+export { withLimit } from './wrap/limit.ts';
+export { withReadonly } from './wrap/readonly.ts';
+export { withRetry } from './wrap/retry.ts';
+export type { Retry, RetryOptions } from './wrap/backoff.ts';
+export type { Time } from './wrap/time.ts';
+export { withFaults } from './wrap/faults.ts';
+export type { Crash, Effect, Fault, FaultCall, FaultPlan } from './wrap/faults.ts';
+// for other backends
+export { filePath, folderOf, repositoryFolders } from './layout.ts';

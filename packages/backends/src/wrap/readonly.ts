@@ -1,0 +1,18 @@
+import { EngineError } from '@restic-engine/repo-format';
+import { override } from './wrap.ts';
+import type { Wrapper } from './wrap.ts';
+
+/** Refuses everything that would change the store: `create`, `save` and `remove` reject with `denied`. */
+export function withReadonly(): Wrapper {
+  return (backend) =>
+    override(backend, {
+      traits: { ...backend.traits, canRemove: false },
+      create: () => refuse('create'),
+      save: () => refuse('save'),
+      remove: () => refuse('remove'),
+    });
+}
+
+async function refuse(operation: string): Promise<never> {
+  throw new EngineError('denied', `${operation}: the repository was opened read-only`, { operation });
+}

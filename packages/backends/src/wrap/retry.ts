@@ -1,0 +1,102 @@
+import { EngineError } from '@restic-engine/repo-format';
+import type { Backend, ByteRange, Call, FileHandle, FileType, ListedFile } from '@restic-engine/repo-format';
+import { filePath } from '../layout.ts';
+import { Backoff, repeat } from './backoff.ts';
+import type { RetryOptions } from './backoff.ts';
+import { SYSTEM_TIME } from './time.ts';
+import { override } from './wrap.ts';
+import type { Wrapper } from './wrap.ts';
+
+/** How long a file whose loads kept failing is refused at once. */
+const BROKEN_MS = 60 * 60_000;
+
+/**
+ * Repeats calls that failed with a retryable code: after 1 s, then twice as long each time up to 60 s, each wait varied
+ * by half, for 15 minutes in all but at least once. Other errors pass at once.
+ *
+ * A file whose loads failed to the end is refused for an hour without further attempts: an operation that needs a
+ * hundred ranges of it would otherwise wait for a day.
+ */
+export function withRetry(options: RetryOptions = {}): Wrapper {
+  return (backend) => {
+    const load = guardedLoad(backend, options);
+    return override(backend, {
+      create: (call) => repeat('create', options, call?.signal, () => backend.create(call)),
+      save: (file, segments, call) =>
+        repeat(`save ${filePath(file)}`, options, call?.signal, (count) =>
+          count === 1 ? backend.save(file, segments, call) : saveAgain(backend, file, segments, call),
+        ),
+      load,
+      stat: (file, call) =>
+        repeat(`stat ${filePath(file)}`, options, call?.signal, () => backend.stat(file, call)),
+      list: (type, call) => listOnce(backend, options, type, call),
+      remove: (file, call) =>
+        repeat(`remove ${filePath(file)}`, options, call?.signal, () => backend.remove(file, call)),
+    });
+  };
+}
+
+/**
+ * Sends a file again after an attempt whose outcome is unknown: where a store refuses existing names, the first one may
+ * have succeeded and only its answer got lost.
+ */
+async function saveAgain(
+  backend: Backend,
+  file: FileHandle,
+  segments: readonly Uint8Array[],
+  call: Call | undefined,
+): Promise<void> {
+  // All names but `config` are hashes of the content. A config that is there may be someone else's: it stays.
+  const ours = !backend.traits.atomicReplace && file.type !== 'config';
+  if (ours && backend.traits.canRemove) await backend.remove(file, call);
+  try {
+    await backend.save(file, segments, call);
+  } catch (error) {
+    if (!ours || !EngineError.is(error, 'already-exists')) throw error;
+    const { size } = await backend.stat(file, call);
+    if (size !== segments.reduce((sum, segment) => sum + segment.length, 0)) throw error;
+  }
+}
+
+function guardedLoad(backend: Backend, options: RetryOptions): Backend['load'] {
+  const time = options.time ?? SYSTEM_TIME;
+  const broken = new Map<string, { readonly until: number; readonly error: EngineError }>();
+  return async (file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>> => {
+    const path = filePath(file);
+    const state = broken.get(path);
+    if (state !== undefined && time.now() < state.until) {
+      const message = `${path} failed all attempts to load it and is not tried again for an hour`;
+      throw new EngineError(state.error.code, message, { file: path }, { cause: state.error });
+    }
+    try {
+      const bytes = await repeat(`load ${path}`, options, call?.signal, () => backend.load(file, range, call));
+      broken.delete(path);
+      return bytes;
+    } catch (error) {
+      if (EngineError.is(error) && error.retryable) broken.set(path, { until: time.now() + BROKEN_MS, error });
+      throw error;
+    }
+  };
+}
+
+async function* listOnce(
+  backend: Backend,
+  options: RetryOptions,
+  type: FileType,
+  call: Call | undefined,
+): AsyncGenerator<ListedFile> {
+  const backoff = new Backoff(`list ${type}`, options);
+  const seen = new Set<string>();
+  for (;;) {
+    try {
+      for await (const file of backend.list(type, call)) {
+        if (seen.has(file.name)) continue;
+        seen.add(file.name);
+        yield file;
+      }
+      return;
+    } catch (error) {
+      await backoff.wait(error, call?.signal);
+    }
+  }
+}
