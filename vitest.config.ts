@@ -20,6 +20,7 @@ export default defineConfig({
     pool: 'forks',
     execArgv: [`--conditions=${source}`],
     maxWorkers: 2,
+    slowTestThreshold: 5000,
     reporters: ['default', new MissingPeers()],
   },
 });

@@ -24,7 +24,16 @@ interface Counts {
   skipped: number;
 }
 
+const MAX_LINES = 60;
+
 const inCi: boolean = process.env['CI'] === 'true';
+
+/** The first lines of what a failed check prints: one mistake in a type can have a thousand consequences. */
+function shortened(output: string): string {
+  const lines = output.split('\n');
+  const rest = lines.length - MAX_LINES;
+  return rest > 0 ? [...lines.slice(0, MAX_LINES), `… and ${rest} lines more`].join('\n') : output;
+}
 
 async function runSteps(): Promise<string[]> {
   const failed: string[] = [];
@@ -33,7 +42,7 @@ async function runSteps(): Promise<string[]> {
     const { ok, output } = await run(command[0], command.slice(1));
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     console.log(`${ok ? '✓' : '✗'} ${name.padEnd(9)} ${seconds.padStart(5)} s`);
-    if (name === 'peers' || !ok) console.log(output.trimEnd());
+    if (name === 'peers' || !ok) console.log(shortened(output.trimEnd()));
     if (ok) continue;
     failed.push(name);
     if (!inCi) break;
