@@ -24,7 +24,7 @@ interface Counts {
   skipped: number;
 }
 
-const MAX_LINES = 60;
+const MAX_LINES = 30;
 
 const inCi: boolean = process.env['CI'] === 'true';
 
