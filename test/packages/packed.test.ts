@@ -40,7 +40,8 @@ async function installInto(folder: string): Promise<string> {
   return app;
 }
 
-const it = base.extend('app', { scope: 'file' }, async (_context, { onCleanup }) => {
+// oxlint-disable-next-line no-empty-pattern -- vitest reads a fixture's needs from its first parameter; there are none
+const it = base.extend('app', { scope: 'file' }, async ({}, { onCleanup }) => {
   const folder = await mkdtemp(join(tmpdir(), 'restic-engine-packed-'));
   onCleanup(() => rm(folder, { recursive: true, force: true }));
   return installInto(folder);
