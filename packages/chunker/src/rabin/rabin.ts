@@ -23,13 +23,18 @@ const MAX_LANE = 4032;
 /**
  * Cuts as restic does, with the fastest kernel this platform has.
  *
+ * A cutter holds 128 KiB of WebAssembly memory: make one per repository and thread, not one per file.
  * Throws `RangeError` for parameters out of range. Where WebAssembly with SIMD is missing, the cuts are the same and slower.
  */
 export function rabin(parameters: ChunkerParameters): Cutter {
   checkParameters(parameters);
+  const kernel = parameters.averageBits <= MAX_KERNEL_BITS ? instantiateRabin() : undefined;
+  return kernel === undefined ? rabinReference(parameters) : kernelCutter(kernel, parameters);
+}
+
+/** A cutter on this kernel instance, whose memory is from now on the cutter's; `averageBits` is 21 at most. */
+export function kernelCutter(kernel: RabinKernel, parameters: ChunkerParameters): Cutter {
   const { polynomial, minSize, maxSize, averageBits } = parameters;
-  const kernel = averageBits <= MAX_KERNEL_BITS ? instantiateRabin() : undefined;
-  if (kernel === undefined) return rabinReference(parameters);
   kernel.memory.set(kernelTables(polynomial), TABLES);
   kernel.memory.set(kernelMasks(averageBits), MASKS);
   return sizedCutter(minSize, maxSize, kernelFindEnd(kernel, averageBits));

@@ -13,16 +13,22 @@
 ;;   G := (G << 8 without t)  ^  x^3 * (t * x^53 mod P)  ^  x^3 * (a * x^512 mod P)  ^  x^3 * b
 ;;
 ;; The shift by a byte is a renaming of planes. The two products are linear, so each plane of each is the sum of
-;; what the low and the high nibble of t (or a) contribute: one 16-entry table look-up (swizzle) per nibble.
+;; what the low and the high nibble of t (or a) contribute: one 16-entry table look-up (swizzle) per nibble. Indices are
+;; always below 16, where the relaxed swizzle is defined and is one instruction everywhere; scripts/build-kernels.mjs also
+;; makes a build with the strict one, a quarter slower, for engines without relaxed SIMD.
 ;;
 ;; Memory, in bytes (all of it below 128 KiB; the host fills the first two and the input):
 ;;      0   tables: per plane 64 bytes = t low nibble, t high nibble, a low nibble, a high nibble
 ;;    448   masks: three v128, the bits of planes 0, 1, 2 that must be zero at a candidate
 ;;    512   verdicts: 16 rows, one per step of the current group; a zero byte is a candidate of that lane
+;;    768   constants: three v128 of 0x0f, 0x07, 0xf8 (as literals they would be rebuilt at every use)
 ;;   1024   ring: 8 groups of 16 rows; row = one byte of each lane (the input transposed)
 ;;   4096   input: 64 bytes before the first tested byte, then 16 * lane bytes
 (module
   (memory (export "memory") 2 2)
+  (data (i32.const 768) "\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f\0f")
+  (data (i32.const 784) "\07\07\07\07\07\07\07\07\07\07\07\07\07\07\07\07")
+  (data (i32.const 800) "\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8\f8")
 
   ;; Sixteen bytes of each lane (rows, $stride bytes apart from $from) become sixteen rows of one byte per lane at $to.
   ;; Interleaving rows i and i+8 rotates the eight index bits (row, column) by one; four rounds swap row and column.
@@ -169,32 +175,32 @@
       (loop $steps
         (local.set $new (v128.load offset=1024 (i32.add (local.get $newRow) (local.get $step))))
         (local.set $old (v128.load offset=1024 (i32.add (local.get $oldRow) (local.get $step))))
-        (local.set $ol (v128.and (local.get $old) (v128.const i32x4 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f)))
-        (local.set $oh (v128.and (i16x8.shr_u (local.get $old) (i32.const 4)) (v128.const i32x4 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f)))
-        (local.set $tl (v128.and (local.get $p6) (v128.const i32x4 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f)))
-        (local.set $th (v128.and (i16x8.shr_u (local.get $p6) (i32.const 4)) (v128.const i32x4 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f 0x0f0f0f0f)))
+        (local.set $ol (v128.and (local.get $old) (v128.load offset=768 (i32.const 0))))
+        (local.set $oh (v128.and (i16x8.shr_u (local.get $old) (i32.const 4)) (v128.load offset=768 (i32.const 0))))
+        (local.set $tl (v128.and (local.get $p6) (v128.load offset=768 (i32.const 0))))
+        (local.set $th (v128.and (i16x8.shr_u (local.get $p6) (i32.const 4)) (v128.load offset=768 (i32.const 0))))
         (local.set $p6 (v128.xor (local.get $p5)
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=416 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=432 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=384 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=400 (i32.const 0)) (local.get $th))))))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=416 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=432 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=384 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=400 (i32.const 0)) (local.get $th))))))
         (local.set $p5 (v128.xor (local.get $p4)
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=352 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=368 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=320 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=336 (i32.const 0)) (local.get $th))))))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=352 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=368 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=320 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=336 (i32.const 0)) (local.get $th))))))
         (local.set $p4 (v128.xor (local.get $p3)
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=288 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=304 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=256 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=272 (i32.const 0)) (local.get $th))))))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=288 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=304 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=256 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=272 (i32.const 0)) (local.get $th))))))
         (local.set $p3 (v128.xor (local.get $p2)
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=224 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=240 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=192 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=208 (i32.const 0)) (local.get $th))))))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=224 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=240 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=192 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=208 (i32.const 0)) (local.get $th))))))
         (local.set $p2 (v128.xor (local.get $p1)
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=160 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=176 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=128 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=144 (i32.const 0)) (local.get $th))))))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=160 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=176 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=128 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=144 (i32.const 0)) (local.get $th))))))
         ;; x^3 * b straddles the two lowest planes.
-        (local.set $p1 (v128.xor (v128.xor (local.get $p0) (v128.and (i16x8.shr_u (local.get $new) (i32.const 5)) (v128.const i32x4 0x07070707 0x07070707 0x07070707 0x07070707)))
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=96 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=112 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=64 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=80 (i32.const 0)) (local.get $th))))))
-        (local.set $p0 (v128.xor (v128.and (i16x8.shl (local.get $new) (i32.const 3)) (v128.const i32x4 0xf8f8f8f8 0xf8f8f8f8 0xf8f8f8f8 0xf8f8f8f8))
-          (v128.xor (v128.xor (i8x16.swizzle (v128.load offset=32 (i32.const 0)) (local.get $ol)) (i8x16.swizzle (v128.load offset=48 (i32.const 0)) (local.get $oh)))
-                    (v128.xor (i8x16.swizzle (v128.load offset=0 (i32.const 0)) (local.get $tl)) (i8x16.swizzle (v128.load offset=16 (i32.const 0)) (local.get $th))))))
+        (local.set $p1 (v128.xor (v128.xor (local.get $p0) (v128.and (i16x8.shr_u (local.get $new) (i32.const 5)) (v128.load offset=784 (i32.const 0))))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=96 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=112 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=64 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=80 (i32.const 0)) (local.get $th))))))
+        (local.set $p0 (v128.xor (v128.and (i16x8.shl (local.get $new) (i32.const 3)) (v128.load offset=800 (i32.const 0)))
+          (v128.xor (v128.xor (i8x16.relaxed_swizzle (v128.load offset=32 (i32.const 0)) (local.get $ol)) (i8x16.relaxed_swizzle (v128.load offset=48 (i32.const 0)) (local.get $oh)))
+                    (v128.xor (i8x16.relaxed_swizzle (v128.load offset=0 (i32.const 0)) (local.get $tl)) (i8x16.relaxed_swizzle (v128.load offset=16 (i32.const 0)) (local.get $th))))))
         (local.set $verdict
           (v128.or (v128.and (local.get $p2) (v128.load offset=480 (i32.const 0)))
             (v128.or (v128.and (local.get $p1) (v128.load offset=464 (i32.const 0)))
