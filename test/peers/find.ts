@@ -1,4 +1,4 @@
-import { readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { downloadFromSid } from './apt.ts';
 import { addToCache, cacheFolder, findCached, type Peer, versionOf, workFolder } from './cache.ts';
@@ -36,9 +36,11 @@ async function fromPackagesFolder(name: PeerName): Promise<Peer | undefined> {
 
 const failureMark = (): string => join(cacheFolder(), 'download-failed');
 
-async function failedLately(): Promise<boolean> {
+/** Why a download failed in the last minutes; `undefined` when none did. */
+async function lateFailure(): Promise<string | undefined> {
   const mark = await stat(failureMark()).catch(() => undefined);
-  return mark !== undefined && Date.now() - mark.mtimeMs < RETRY_AFTER_MS;
+  if (mark === undefined || Date.now() - mark.mtimeMs > RETRY_AFTER_MS) return undefined;
+  return readFile(failureMark(), 'utf8');
 }
 
 async function fromSid(name: PeerName): Promise<Peer> {
@@ -86,10 +88,11 @@ export async function findPeer(name: PeerName, { patient }: { patient: boolean }
   if (given) return { peer: given, from: 'packages folder' };
   const cached = await attempt(() => findCached(name));
   if (cached) return { peer: cached, from: 'cache' };
-  if (patient || !(await failedLately())) {
+  const failure = patient ? undefined : await lateFailure();
+  if (failure === undefined) {
     const fetched = await attempt(() => fromSid(name));
     if (fetched) return { peer: fetched, from: 'Debian sid' };
-  } else reasons.push('downloading it failed a few minutes ago');
+  } else reasons.push(`a few minutes ago: ${failure}`);
   const installed = await attempt(() => fromPath(name), `no ${PEERS[name].command} on PATH`);
   return installed ? { peer: installed, from: 'PATH' } : { peer: undefined, reasons };
 }
