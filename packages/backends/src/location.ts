@@ -9,16 +9,7 @@ type Opener = (rest: string) => Promise<Backend>;
 const SCHEMES = new Map<string, Opener>([['local', async (path) => localBackend(path)]]);
 
 /** What restic understands beside those. */
-const RESTIC_SCHEMES: ReadonlySet<string> = new Set([
-  'azure',
-  'b2',
-  'gs',
-  'rclone',
-  'rest',
-  's3',
-  'sftp',
-  'swift',
-]);
+const RESTIC_SCHEMES: ReadonlySet<string> = new Set(['azure', 'b2', 'gs', 'rclone', 'rest', 's3', 'sftp', 'swift']);
 
 /** `/x`, `./x`, `../x`, and on any system the Windows forms `C:\x`, `C:/x`, `.\x`, `..\x`. */
 const PATH = /^(?:\.{0,2}[/\\]|[a-z]:[/\\])/i;

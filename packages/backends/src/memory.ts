@@ -1,5 +1,13 @@
 import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
-import type { Backend, BackendTraits, ByteRange, Call, FileHandle, FileType, ListedFile } from '@restic-engine/repo-format';
+import type {
+  Backend,
+  BackendTraits,
+  ByteRange,
+  Call,
+  FileHandle,
+  FileType,
+  ListedFile,
+} from '@restic-engine/repo-format';
 import { filePath } from './layout.ts';
 
 /** What a {@link memoryBackend} pretends to be; by default it can do everything. */

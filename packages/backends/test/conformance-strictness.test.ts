@@ -42,7 +42,10 @@ const stripSignal = (inner: Backend): Partial<Backend> => ({
   remove: (file) => inner.remove(file),
 });
 
-async function* doubled(inner: Backend, type: Parameters<Backend['list']>[0]): ReturnType<Backend['list']> & AsyncGenerator {
+async function* doubled(
+  inner: Backend,
+  type: Parameters<Backend['list']>[0],
+): ReturnType<Backend['list']> & AsyncGenerator {
   for await (const file of inner.list(type)) {
     yield file;
     yield file;
@@ -52,7 +55,11 @@ async function* doubled(inner: Backend, type: Parameters<Backend['list']>[0]): R
 const shared = new Uint8Array(1000);
 
 const cases: [string, () => Backend, RegExp][] = [
-  ['short reads', () => wrap(memoryBackend(), withFaults({ faults: [{ effect: { kind: 'truncate', length: 7 } }] })), /^loads 50 ranges/],
+  [
+    'short reads',
+    () => wrap(memoryBackend(), withFaults({ faults: [{ effect: { kind: 'truncate', length: 7 } }] })),
+    /^loads 50 ranges/,
+  ],
   [
     'clipped ranges',
     broken((inner) => ({
@@ -90,23 +97,39 @@ const cases: [string, () => Backend, RegExp][] = [
     })),
     /^gives each caller bytes of its own/,
   ],
-  ['segments changed', broken((inner) => ({
-    save: async (file, segments, call) => {
-      await inner.save(file, segments, call);
-      segments.at(-1)?.fill(0);
-    },
-  })), /^joins 5,000 segments/],
+  [
+    'segments changed',
+    broken((inner) => ({
+      save: async (file, segments, call) => {
+        await inner.save(file, segments, call);
+        segments.at(-1)?.fill(0);
+      },
+    })),
+    /^joins 5,000 segments/,
+  ],
   ['names listed twice', broken((inner) => ({ list: (type) => doubled(inner, type) })), /^lists one file/],
-  ['removing what is missing fails', broken((inner) => ({
-    remove: async (file, call) => {
-      await inner.stat(file, call);
-      await inner.remove(file, call);
-    },
-  })), /^removes a file/],
+  [
+    'removing what is missing fails',
+    broken((inner) => ({
+      remove: async (file, call) => {
+        await inner.stat(file, call);
+        await inner.remove(file, call);
+      },
+    })),
+    /^removes a file/,
+  ],
   ['a secret in the location', broken(() => ({ location: 'rest:host/hunter2' })), /^shows no secret/],
   ['a password in the location', broken(() => ({ location: 'rest:https://me:secret@host/' })), /^shows no secret/],
-  ['claims to replace and refuses', () => override(memoryBackend({ atomicReplace: false }), { traits: memoryBackend().traits }), /^replaces a file/],
-  ['claims to refuse and replaces', () => override(memoryBackend(), { traits: memoryBackend({ atomicReplace: false }).traits }), /^replaces a file/],
+  [
+    'claims to replace and refuses',
+    () => override(memoryBackend({ atomicReplace: false }), { traits: memoryBackend().traits }),
+    /^replaces a file/,
+  ],
+  [
+    'claims to refuse and replaces',
+    () => override(memoryBackend(), { traits: memoryBackend({ atomicReplace: false }).traits }),
+    /^replaces a file/,
+  ],
 ];
 
 describe('the conformance suite', () => {

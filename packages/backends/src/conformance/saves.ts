@@ -148,4 +148,3 @@ export const SAVE_CASES: readonly Case[] = [
     },
   },
 ];
-

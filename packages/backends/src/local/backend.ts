@@ -1,7 +1,15 @@
 import { mkdir, open, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { throwIfAborted } from '@restic-engine/repo-format';
-import type { Backend, BackendTraits, ByteRange, Call, FileHandle, FileType, ListedFile } from '@restic-engine/repo-format';
+import type {
+  Backend,
+  BackendTraits,
+  ByteRange,
+  Call,
+  FileHandle,
+  FileType,
+  ListedFile,
+} from '@restic-engine/repo-format';
 import { filePath, repositoryFolders } from '../layout.ts';
 import { onFile, tolerate } from './errors.ts';
 import { listFiles } from './listing.ts';

@@ -16,7 +16,8 @@ export async function modesBeside(config: string): Promise<Modes> {
     const { mode } = await stat(config);
     return (mode & 0o040) === 0 ? PRIVATE : SHARED;
   } catch (error) {
-    if (errno(error) !== 'ENOENT') throw error;
+    const system = errno(error);
+    if (system !== 'ENOENT' && system !== 'ENOTDIR') throw error;
     return PRIVATE;
   }
 }

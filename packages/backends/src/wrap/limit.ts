@@ -12,7 +12,7 @@ import type { Wrapper } from './wrap.ts';
 export function withLimit(connections?: number): Wrapper {
   return (backend) => {
     const limit = connections ?? backend.traits.connections;
-    if (!(limit >= 1)) throw new RangeError('connections must be at least 1');
+    if (!Number.isInteger(limit) || limit < 1) throw new RangeError('connections must be a whole number from 1');
     const semaphore = new Semaphore(limit);
     const run = <T>(file: FileHandle, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> =>
       file.type === 'lock' ? work() : semaphore.run(signal, work);

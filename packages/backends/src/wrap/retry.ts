@@ -27,8 +27,7 @@ export function withRetry(options: RetryOptions = {}): Wrapper {
           count === 1 ? backend.save(file, segments, call) : saveAgain(backend, file, segments, call),
         ),
       load,
-      stat: (file, call) =>
-        repeat(`stat ${filePath(file)}`, options, call?.signal, () => backend.stat(file, call)),
+      stat: (file, call) => repeat(`stat ${filePath(file)}`, options, call?.signal, () => backend.stat(file, call)),
       list: (type, call) => listOnce(backend, options, type, call),
       remove: (file, call) =>
         repeat(`remove ${filePath(file)}`, options, call?.signal, () => backend.remove(file, call)),
