@@ -46,7 +46,7 @@ export const CODES = {
   io: { retryable: true, exit: 1 },
   /** The caller's `AbortSignal` fired. */
   aborted: { retryable: false, exit: 130 },
-} as const satisfies Record<string, CodeFacts>;
+} as const;
 
 export type Code = keyof typeof CODES;
 
@@ -80,7 +80,8 @@ export class EngineError extends Error {
 
   /** May a repeat succeed? */
   get retryable(): boolean {
-    return CODES[this.code].retryable;
+    const facts: CodeFacts = CODES[this.code];
+    return facts.retryable;
   }
 
   /** True for errors of any copy of this package in the process, optionally only those with `code`. */

@@ -1,0 +1,64 @@
+/** Blobs: plain bytes to the bytes in a pack, and back (restic design document, "Pack Format"). */
+import { compress, decompress, MAX_PLAIN_BYTES, type Compression } from './compress/zstd.ts';
+import { nodePrimitives } from './crypto/node-primitives.ts';
+import type { Primitives } from './crypto/primitives.ts';
+import type { Sealer } from './crypto/seal.ts';
+import { EngineError } from './errors.ts';
+import type { Id } from './id.ts';
+import type { BlobType, PackEntry } from './pack/entry.ts';
+
+/** A blob as it goes into a pack. */
+export interface SealedBlob {
+  /** SHA-256 of the plain bytes. */
+  readonly id: Id;
+  readonly type: BlobType;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes before compression; 0 when `bytes` is not compressed. */
+  readonly uncompressedLength: number;
+}
+
+export interface BlobCodec {
+  /**
+   * Seals `plain`, which stays the caller's; `id` spares the hashing where it is known. Throws `too-large`, and
+   * `corrupt` when verifying shows that memory or processor failed.
+   */
+  seal(type: BlobType, plain: Uint8Array, id?: Id): SealedBlob;
+  /** The plain bytes, verified to be those of `entry.id`. Throws `corrupt`, or `too-large` for an absurd length. */
+  open(entry: Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
+}
+
+export interface BlobCodecOptions {
+  readonly sealer: Sealer;
+  /** Of the repository; blobs are compressed in version 2 only. */
+  readonly version: 1 | 2;
+  readonly compression: Compression;
+  /** Open again what was sealed, as restic does unless told otherwise. */
+  readonly verify: boolean;
+  readonly primitives?: Primitives | undefined;
+}
+
+export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
+  const { sealer, version, compression, verify, primitives = nodePrimitives } = options;
+
+  function open(entry: Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { id, type, uncompressedLength } = entry;
+    const stored = sealer.open(sealed);
+    const plain = uncompressedLength === 0 ? stored : decompress(stored, uncompressedLength);
+    if (primitives.sha256(plain) !== id) {
+      throw new EngineError('corrupt', 'a blob does not have the content its id names', { id, type });
+    }
+    return plain;
+  }
+
+  function seal(type: BlobType, plain: Uint8Array, id: Id = primitives.sha256(plain)): SealedBlob {
+    if (plain.length > MAX_PLAIN_BYTES) throw new EngineError('too-large', 'a blob is too large', { length: plain.length });
+    // Compressed whether it shrinks or not: restic does so, and its prune repacks trees that are not.
+    const compressed = version === 2 && plain.length > 0 && (type === 'tree' || compression !== 'off');
+    const bytes = sealer.seal(compressed ? compress(plain, compression) : plain);
+    const blob: SealedBlob = { id, type, bytes, uncompressedLength: compressed ? plain.length : 0 };
+    if (verify) open(blob, bytes);
+    return blob;
+  }
+
+  return { seal, open };
+}

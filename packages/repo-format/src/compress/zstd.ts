@@ -1,0 +1,69 @@
+/** zstd (RFC 8878) by `node:zlib`; no other file imports it. One frame for each blob or file, without checksum. */
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { EngineError } from '../errors.ts';
+import { MAX_BLOCK } from './store-frame.ts';
+
+/** How hard to compress, by restic's names. `off` leaves data blobs raw; whatever must be compressed is, as by `auto`. */
+export type Compression = 'off' | 'auto' | 'fastest' | 'better' | 'max';
+
+/** Levels of zstd that come close to those which restic's library gives the same names. */
+const LEVELS: Readonly<Record<Compression, number>> = { off: 3, fastest: 1, auto: 3, better: 7, max: 11 };
+
+/** Plain bytes that one blob may claim; restic cuts at 8 MiB, only trees of huge directories are larger. */
+export const MAX_PLAIN_BYTES: number = 2 ** 30;
+
+/** More than this is not allocated ahead of the bytes that a frame really yields. */
+const CHUNK_BYTES = 8 * 2 ** 20;
+
+/** The densest block repeats one byte: a header of three bytes and the byte (RFC 8878 §3.1.1.2). */
+const MIN_BLOCK_BYTES = 4;
+
+/** One zstd frame of `plain`, which stays the caller's. */
+export function compress(plain: Uint8Array, compression: Compression): Uint8Array<ArrayBuffer> {
+  // Room for the worst case (zstd's ZSTD_compressBound), so that there is one pass and no joining.
+  const chunkSize = plain.length + (plain.length >> 8) + 512;
+  return view(
+    zstdCompressSync(plain, {
+      chunkSize,
+      params: { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] },
+    }),
+  );
+}
+
+/**
+ * The `plainLength` bytes in `frame`. Memory grows with what the frame yields and never beyond that length. Throws
+ * `corrupt` when the frame is damaged or yields another length, `too-large` for more than {@link MAX_PLAIN_BYTES}.
+ */
+export function decompress(frame: Uint8Array, plainLength: number): Uint8Array<ArrayBuffer> {
+  if (plainLength > MAX_PLAIN_BYTES) throw new EngineError('too-large', 'a blob is too large', { plainLength });
+  if (plainLength > (frame.length / MIN_BLOCK_BYTES) * MAX_BLOCK) {
+    throw new EngineError('corrupt', 'a zstd frame is too short for its length', { plainLength, frame: frame.length });
+  }
+  const plain = inflate(frame, plainLength, 'corrupt');
+  if (plain.length !== plainLength) {
+    throw new EngineError('corrupt', 'a zstd frame yields another length', { plainLength, length: plain.length });
+  }
+  return plain;
+}
+
+/** What is in `frame`. Throws `too-large`, as soon as it is known, for more than `maxBytes`; `corrupt` for damage. */
+export function decompressUnknown(frame: Uint8Array, maxBytes: number): Uint8Array<ArrayBuffer> {
+  return inflate(frame, maxBytes, 'too-large');
+}
+
+function inflate(frame: Uint8Array, maxBytes: number, excess: 'corrupt' | 'too-large'): Uint8Array<ArrayBuffer> {
+  try {
+    // One byte more than expected: a chunk that is full makes zlib allocate the next.
+    const chunkSize = Math.max(64, Math.min(maxBytes + 1, CHUNK_BYTES));
+    return view(zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(1, maxBytes) }));
+  } catch (cause) {
+    const tooLong = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
+    if (tooLong) throw new EngineError(excess, 'a zstd frame yields more than allowed', { maxBytes }, { cause });
+    throw new EngineError('corrupt', 'a zstd frame is damaged', { frame: frame.length }, { cause });
+  }
+}
+
+/** A plain array over the same bytes: `slice` of a Buffer does not copy. */
+function view(buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
