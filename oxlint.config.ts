@@ -33,12 +33,18 @@ const rooms: Readonly<Record<string, Room>> = {
   repository: {
     may: ['repo-format'],
     node: ['crypto', ...quiet],
-    doors: [{ files: ['src/pool/threads.ts'], node: ['worker_threads', 'crypto', ...quiet] }],
+    doors: [
+      { files: ['src/pool/threads.ts'], node: ['worker_threads', 'crypto', ...quiet] },
+      { files: ['src/node-platform.ts'], node: ['crypto', 'fs', 'process', ...quiet] },
+    ],
   },
   snapshot: {
     may: ['repository', 'repo-format', 'chunker'],
     node: ['crypto', ...quiet],
-    doors: [{ files: ['src/source/fs/**', 'src/restore/sink-fs/**'], node: ['crypto', 'module', ...files] }],
+    doors: [
+      { files: ['src/source/fs/**', 'src/restore/sink-fs/**'], node: ['crypto', ...files] },
+      { files: ['src/native/**'], node: ['module', ...quiet] },
+    ],
   },
   engine: { may: ['backends', 'chunker', 'repo-format', 'repository', 'snapshot'], node: [] },
   'rest-server': { may: ['repo-format'] },
