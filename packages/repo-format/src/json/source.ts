@@ -49,10 +49,10 @@ export function rawMembers(text: string): Map<string, string> {
   let at = nextToken(text, text.indexOf('{') + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
-    const key = String(JSON.parse(text.slice(at, keyEnd)));
+    const key = text.slice(at + 1, keyEnd - 1);
     const start = nextToken(text, nextToken(text, keyEnd) + 1);
     const end = skipValue(text, start);
-    members.set(key, text.slice(start, end));
+    members.set(key.includes('\\') ? String(JSON.parse(`"${key}"`)) : key, text.slice(start, end));
     at = nextToken(text, end);
     if (text.charCodeAt(at) === COMMA) at = nextToken(text, at + 1);
   }

@@ -17,7 +17,7 @@ export function mayHaveFractions(text: string): boolean {
 
 /** Is `value` an exact integer that needs no look at its JSON text, provided that this has no fraction or exponent? */
 export function isPlainUint(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0 && !Object.is(value, -0);
+  return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value) && !Object.is(value, -0);
 }
 
 /** The integer written as `text`, a JSON value. Throws `corrupt` for anything else, also for negative numbers. */

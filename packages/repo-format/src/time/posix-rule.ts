@@ -40,10 +40,10 @@ const DEFAULT_TIME = '2';
 export function parsePosixRule(text: string): PosixRule | undefined {
   const groups = RULE.exec(text)?.groups;
   if (groups?.std === undefined) return undefined;
-  // POSIX counts westwards.
-  const standard = -parseTime(groups.std);
+  // POSIX counts westwards; subtracting from 0 makes no -0.
+  const standard = 0 - parseTime(groups.std);
   if (groups.saves === undefined) return () => ({ from: -Infinity, until: Infinity, offset: standard });
-  const saving = groups.dst === undefined ? standard + 3600 : -parseTime(groups.dst);
+  const saving = groups.dst === undefined ? standard + 3600 : 0 - parseTime(groups.dst);
   const start = parseChange(groups.startDay ?? DEFAULT_START, groups.startTime);
   const end = parseChange(groups.endDay ?? DEFAULT_END, groups.endTime);
   if (start === undefined || end === undefined) return undefined;
@@ -53,7 +53,7 @@ export function parsePosixRule(text: string): PosixRule | undefined {
 function parseTime(text: string): number {
   const [hours = '0', minutes = '0', seconds = '0'] = text.replace(/^[-+]/, '').split(':');
   const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
-  return text.startsWith('-') ? -total : total;
+  return text.startsWith('-') ? 0 - total : total;
 }
 
 function parseChange(day: string, time: string | undefined): YearlyChange | undefined {

@@ -65,6 +65,8 @@ export class NodeSources {
   readonly checkNumbers: boolean;
   readonly #tree: string;
   #nodes: readonly string[] | undefined;
+  #index = -1;
+  #members: ReadonlyMap<string, string> = new Map();
 
   /** @param tree the JSON text of a tree */
   constructor(tree: string) {
@@ -74,35 +76,40 @@ export class NodeSources {
 
   /** key → JSON text of the value, for the node at `index`. */
   members(index: number): ReadonlyMap<string, string> {
-    this.#nodes ??= rawElements(rawMembers(this.#tree).get('nodes') ?? '');
-    return rawMembers(this.#nodes[index] ?? '');
+    if (index !== this.#index) {
+      this.#nodes ??= rawElements(rawMembers(this.#tree).get('nodes') ?? '');
+      this.#members = rawMembers(this.#nodes[index] ?? '');
+      this.#index = index;
+    }
+    return this.#members;
   }
 }
 
 /** Maps one parsed node. Throws `corrupt`, or `unsupported` for a type of node that restic does not know. */
 export function decodeNode(value: unknown, index: number, sources: NodeSources): Node {
   if (!isRecord(value)) throw new EngineError('corrupt', 'a node is not an object');
-  const uint = (key: string): Uint64 | undefined => readUint(value[key], key, index, sources);
+  const uint = (field: unknown, key: string): Uint64 | undefined =>
+    isPlainUint(field) && !sources.checkNumbers ? field : readUint(field, key, index, sources);
   const mtime = readTime(value.mtime, 'mtime');
   return {
     name: unquoteGo(requiredText(value.name, 'name')),
     type: readType(value.type),
-    mode: uint32(uint('mode'), 'mode'),
+    mode: uint32(uint(value.mode, 'mode'), 'mode'),
     mtime,
     atime: value.atime === mtime ? mtime : readTime(value.atime, 'atime'),
     ctime: readTime(value.ctime, 'ctime'),
-    uid: uint32(uint('uid'), 'uid'),
-    gid: uint32(uint('gid'), 'gid'),
+    uid: uint32(uint(value.uid, 'uid'), 'uid'),
+    gid: uint32(uint(value.gid, 'gid'), 'gid'),
     user: optionalText(value.user, 'user'),
     group: optionalText(value.group, 'group'),
-    inode: uint('inode'),
-    deviceId: uint('device_id'),
-    size: uint('size'),
-    links: uint('links'),
+    inode: uint(value.inode, 'inode'),
+    deviceId: uint(value.device_id, 'device_id'),
+    size: uint(value.size, 'size'),
+    links: uint(value.links, 'links'),
     linkTarget: readLinkTarget(value),
     extendedAttributes: optionalArray(value.extended_attributes, 'extended_attributes')?.map(readExtendedAttribute),
     genericAttributes: readGenericAttributes(value.generic_attributes, index, sources),
-    device: uint('device'),
+    device: uint(value.device, 'device'),
     content: readContent(value.content),
     subtree: optionalId(value.subtree, 'subtree'),
     error: optionalText(value.error, 'error'),
@@ -112,7 +119,6 @@ export function decodeNode(value: unknown, index: number, sources: NodeSources):
 
 function readUint(value: unknown, key: string, index: number, sources: NodeSources): Uint64 | undefined {
   if (value === undefined || value === null) return undefined;
-  if (isPlainUint(value) && !sources.checkNumbers) return value;
   if (typeof value !== 'number') throw wrongField(key, 'a number');
   return parseUint64(sources.members(index).get(key) ?? '');
 }
@@ -166,8 +172,11 @@ function readGenericAttributes(value: unknown, index: number, sources: NodeSourc
 }
 
 function readUnknown(value: Readonly<Record<string, unknown>>, index: number, sources: NodeSources): Node['unknown'] {
-  const keys = Object.keys(value).filter((key) => !KNOWN_KEYS.has(key));
-  if (keys.length === 0) return undefined;
-  const members = sources.members(index);
-  return Object.fromEntries(keys.map((key) => [key, members.get(key) ?? 'null']));
+  let unknown: [string, string][] | undefined;
+  for (const key of Object.keys(value)) {
+    if (KNOWN_KEYS.has(key)) continue;
+    unknown ??= [];
+    unknown.push([key, sources.members(index).get(key) ?? 'null']);
+  }
+  return unknown && Object.fromEntries(unknown);
 }
