@@ -1,2 +1,72 @@
+/**
+ * Encrypted, deduplicated snapshots in restic repositories, as a library.
+ *
+ * Everything an embedding program needs comes from here; nothing here does anything itself.
+ *
+ * @example
+ * ```ts
+ * import { backup, initRepository, localBackend, objects, openRepository } from 'restic-engine';
+ *
+ * const backend = localBackend('/srv/backups/app');
+ * await initRepository({ backend, password });
+ * const repository = await openRepository({ backend, password });
+ * await backup(repository, { source: objects([{ path: 'app/state.json', content: '{}' }]) });
+ * await repository[Symbol.asyncDispose]();
+ * ```
+ * @packageDocumentation
+ */
+// repositories
+export { initRepository } from '@restic-engine/snapshot';
+export { openRepository } from '@restic-engine/repository';
+export type { InitOptions } from '@restic-engine/snapshot';
+export type {
+  IndexedRepository,
+  InitResult,
+  LoadIndexOptions,
+  LockOptions,
+  OpenOptions,
+  Platform,
+  Repository,
+  RepositoryLock,
+} from '@restic-engine/repository';
+// where they live
+export { localBackend, memoryBackend, openBackend } from '@restic-engine/backends';
+export { withFaults, withLimit, withReadonly, withRetry, wrap } from '@restic-engine/backends';
+export type { LocalOptions, MemoryOptions, RetryOptions, Wrapper } from '@restic-engine/backends';
+export type { Backend, BackendTraits, ByteRange, Call, FileHandle, FileType, ListedFile } from '@restic-engine/repo-format';
+// back up
+export { backup, files, objects, stream } from '@restic-engine/snapshot';
+export type {
+  BackupItem,
+  BackupOptions,
+  BackupProgress,
+  BackupResult,
+  FilesOptions,
+  ItemError,
+  ObjectEntry,
+  Source,
+  StreamOptions,
+} from '@restic-engine/snapshot';
+// look
+export { findLatest, findNode, findSnapshot, findTree, listSnapshots, loadSnapshot, readFile, walk } from '@restic-engine/snapshot';
+export type {
+  FindSnapshotOptions,
+  GroupBy,
+  ListSnapshotsOptions,
+  ReadFileOptions,
+  SnapshotEntry,
+  SnapshotFilter,
+  WalkedNode,
+  WalkOptions,
+} from '@restic-engine/snapshot';
+export type { ExtendedAttribute, Id, Node, NodeType, Snapshot, SnapshotSummary, Timestamp, Uint64 } from '@restic-engine/repo-format';
+// keys and locks
+export { addKey, changePassword, listKeys, listLocks, removeKey, removeStaleLocks } from '@restic-engine/repository';
+export type { AddKeyOptions, FoundLock, KeyInfo } from '@restic-engine/repository';
+export type { Compression, Lock, MasterKey, ScryptParams } from '@restic-engine/repo-format';
+// patterns
+export { compilePatterns, parsePatternFile } from '@restic-engine/snapshot';
+export type { PatternList, PatternMatch, PatternOptions } from '@restic-engine/snapshot';
+// errors
 export { CODES, EngineError } from '@restic-engine/repo-format';
-export type { Backend, Code, ErrorContext } from '@restic-engine/repo-format';
+export type { Code, ErrorContext } from '@restic-engine/repo-format';

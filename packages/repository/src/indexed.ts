@@ -47,7 +47,7 @@ export class IndexedRepository {
    * Rejects with `not-found` when no index names it, with the first copy's error when none is sound.
    */
   async loadBlob(type: BlobType, id: Id, call: Call = {}): Promise<Uint8Array> {
-    return this.#tryCopies(type, id, call, ({ pack, offset, length }) => this.loadRange(pack, { offset, length }, call));
+    return this.#tryCopies(type, id, ({ pack, offset, length }) => this.loadRange(pack, { offset, length }, call));
   }
 
   /** The plaintext of a tree. Trees that lie near it are read along and kept for a while. */
@@ -90,7 +90,6 @@ export class IndexedRepository {
   async #tryCopies(
     type: BlobType,
     id: Id,
-    call: Call,
     load: (location: BlobLocation) => Promise<Uint8Array>,
   ): Promise<Uint8Array> {
     const copies = this.table.locateAll(type, id);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import process from 'node:process';
-import { parseTzif, UTC, zoneFile } from '@restic-engine/repo-format';
+import { EngineError, parseTzif, UTC, zoneFiles } from '@restic-engine/repo-format';
 import type { TimeZone } from '@restic-engine/repo-format';
 import type { Platform } from './platform.ts';
 
@@ -47,5 +47,23 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     // EPERM: there is one, it is only not ours.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** The first zone file that can be read, as a Go program would choose it; UTC without one. */
+function localZone(tz: string | undefined): TimeZone {
+  for (const path of zoneFiles(tz)) {
+    const zone = readZone(path);
+    if (zone !== undefined) return zone;
+  }
+  return UTC;
+}
+
+function readZone(path: string): TimeZone | undefined {
+  try {
+    return parseTzif(readFileSync(path));
+  } catch (error) {
+    if (EngineError.is(error, 'corrupt') || (error instanceof Error && 'code' in error)) return undefined;
+    throw error;
   }
 }

@@ -1,1 +1,34 @@
-export {};
+/**
+ * Snapshots of files, objects and streams in a restic repository.
+ * @packageDocumentation
+ */
+// make
+export { initRepository } from './init.ts';
+export type { InitOptions } from './init.ts';
+// back up
+export { backup, PROGRAM_VERSION } from './backup/backup.ts';
+export type { BackupItem, BackupOptions, BackupProgress, BackupResult, ItemError } from './backup/types.ts';
+export { files } from './source/fs/files.ts';
+export type { FilesOptions } from './source/fs/files.ts';
+export { objects, stream } from './source/objects.ts';
+export type { StreamOptions } from './source/objects.ts';
+export type {
+  ObjectEntry,
+  ObjectSource,
+  OpenedTree,
+  Source,
+  SourceContext,
+  SourceCount,
+  SourceDirectory,
+  SourceEntry,
+  TreeSource,
+} from './source/source.ts';
+// find and look
+export { findLatest, findSnapshot, listSnapshots, loadSnapshot, matchesFilter } from './find.ts';
+export type { FindSnapshotOptions, GroupBy, ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from './find.ts';
+export { findNode, findTree, readFile, walk } from './walk.ts';
+export type { ReadFileOptions, WalkedNode, WalkOptions } from './walk.ts';
+// patterns
+export { compilePatterns } from './filter/pattern.ts';
+export type { PatternList, PatternMatch, PatternOptions } from './filter/pattern.ts';
+export { parsePatternFile } from './filter/pattern-file.ts';

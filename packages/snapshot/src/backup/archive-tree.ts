@@ -1,0 +1,169 @@
+/**
+ * Walks a tree source in order and stores what is new of it. The walk runs ahead of the contents: an entry whose
+ * content is still being stored holds a place in its directory, and a directory is stored when all its places are
+ * filled, children before parents (restic design document, "Trees and Data").
+ */
+import { compareNames, EngineError, encodeNode, joinTree, throwIfAborted } from '@restic-engine/repo-format';
+import type { Id, Node } from '@restic-engine/repo-format';
+import type { IndexedRepository, Upload } from '@restic-engine/repository';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { SourceDirectory, SourceEntry } from '../source/source.ts';
+import type { ContentStore } from './content-store.ts';
+import type { Tracker } from './progress.ts';
+import { isUnchangedDirectory, isUnchangedFile, SortedNodes } from './unchanged.ts';
+import type { ChangeRules } from './unchanged.ts';
+
+/** A stored tree; `added` is its length in bytes if it is new, 0 if it was known. */
+export interface StoredTree {
+  readonly id: Id;
+  readonly added: number;
+  readonly entries: number;
+}
+
+/** The text of a node, now or later; undefined for an entry that is left out. */
+type Place = string | Promise<string | undefined>;
+
+type FileEntry = Extract<SourceEntry, { kind: 'file' }>;
+type DirectoryEntry = Extract<SourceEntry, { kind: 'directory' }>;
+
+/** Entries the walk may take before others get a turn. */
+const ENTRIES_A_TURN = 256;
+
+export class TreeArchiver {
+  readonly #indexed: IndexedRepository;
+  readonly #upload: Upload;
+  readonly #store: ContentStore;
+  readonly #tracker: Tracker;
+  readonly #rules: ChangeRules;
+  #sinceTurn = 0;
+
+  constructor(indexed: IndexedRepository, upload: Upload, store: ContentStore, tracker: Tracker, rules: ChangeRules) {
+    this.#indexed = indexed;
+    this.#upload = upload;
+    this.#store = store;
+    this.#tracker = tracker;
+    this.#rules = rules;
+  }
+
+  /** Stores a directory and everything below it. `parent` is the tree it is compared with. */
+  async archive(root: SourceDirectory, parent: Id | undefined): Promise<StoredTree> {
+    const { stored } = await this.#visit(root, parent);
+    this.#store.flush();
+    return stored;
+  }
+
+  /** Walks a directory to its end. Its tree is stored later, wherefore the promise comes wrapped. */
+  async #visit(directory: SourceDirectory, parent: Id | undefined): Promise<{ stored: Promise<StoredTree> }> {
+    const parents = new SortedNodes(await this.#parentNodes(parent), compareNames);
+    const places: Place[] = [];
+    for (const entry of directory.entries()) {
+      if (this.#sinceTurn++ >= ENTRIES_A_TURN) await this.#yield();
+      const previous = parents.find(entry.node.name);
+      if (entry.kind === 'file') {
+        const place = this.#unchangedFile(entry, previous) ?? this.#storeFile(entry, previous);
+        places.push(place);
+        if (typeof place !== 'string') await this.#store.room();
+      } else if (entry.kind === 'directory') {
+        places.push(...(await this.#directory(entry, previous)));
+      } else {
+        places.push(encodeNode(entry.node));
+        this.#done(entry, 'other', previous === undefined ? 'new' : 'unchanged', {});
+      }
+    }
+    const stored = this.#storeTree(places);
+    // A failure reaches the parent directory, or the caller of `archive`; until then nobody listens.
+    stored.catch(() => undefined);
+    return { stored };
+  }
+
+  async #yield(): Promise<void> {
+    this.#sinceTurn = 0;
+    await nextTurn();
+    throwIfAborted(this.#upload.signal);
+  }
+
+  async #parentNodes(parent: Id | undefined): Promise<readonly Node[]> {
+    if (parent === undefined) return [];
+    try {
+      return await this.#indexed.loadTree(parent, { signal: this.#upload.signal });
+    } catch (error) {
+      // Without its parent a directory is read anew; damage in old snapshots must not stop new ones.
+      if (!EngineError.is(error) || (error.code !== 'corrupt' && error.code !== 'not-found')) throw error;
+      this.#tracker.problem(`parent tree ${parent} cannot be read: ${error.message}`);
+      return [];
+    }
+  }
+
+  /** The node of a file whose content the parent snapshot has, or undefined when it must be read. */
+  #unchangedFile(entry: FileEntry, previous: Node | undefined): string | undefined {
+    const { node } = entry;
+    if (!isUnchangedFile(previous, node, this.#rules) || previous.content === null) return undefined;
+    if (!previous.content.every((id) => this.#indexed.has('data', id))) {
+      this.#tracker.problem(`content of ${entry.path} in the parent snapshot is missing; the file was read again`);
+      return undefined;
+    }
+    this.#done(entry, 'file', 'unchanged', {}, Number(node.size ?? 0));
+    return encodeNode({ ...node, content: previous.content });
+  }
+
+  async #storeFile(entry: FileEntry, previous: Node | undefined): Promise<string | undefined> {
+    const { node, path, realPath } = entry;
+    const size = Number(node.size ?? 0);
+    const since = performance.now();
+    this.#tracker.started(path);
+    const outcome = await this.#store.storeFile(realPath, size);
+    if ('failed' in outcome) {
+      this.#tracker.failed(realPath, outcome.failed);
+      return undefined;
+    }
+    if (outcome.size !== size) {
+      this.#tracker.problem(`${realPath} changed while it was read: ${size} bytes at first, ${outcome.size} in the end`);
+    }
+    const action = previous === undefined ? 'new' : 'changed';
+    const sizes = { dataSize: outcome.added, dataSizeInRepo: outcome.stored, durationMs: performance.now() - since };
+    this.#done(entry, 'file', action, sizes, outcome.size);
+    return encodeNode({ ...node, size: outcome.size, content: outcome.ids });
+  }
+
+  /** Walks a subdirectory. Its place is filled later, wherefore it comes in an array; none if it cannot be read. */
+  async #directory(entry: DirectoryEntry, previous: Node | undefined): Promise<[Place] | []> {
+    let directory: SourceDirectory;
+    try {
+      directory = entry.open();
+    } catch (error) {
+      if (!EngineError.is(error)) throw error;
+      this.#tracker.failed(entry.path, error);
+      return [];
+    }
+    const since = performance.now();
+    const { stored } = await this.#visit(directory, previous?.subtree);
+    const place = stored.then((tree) => {
+      const node: Node = { ...entry.node, subtree: tree.id };
+      const known = previous?.type === 'dir' ? previous : undefined;
+      const action = known === undefined ? 'new' : isUnchangedDirectory(known, node) ? 'unchanged' : 'changed';
+      this.#done(entry, 'dir', action, { metadataSize: tree.added, durationMs: performance.now() - since });
+      return encodeNode(node);
+    });
+    place.catch(() => undefined);
+    return [place];
+  }
+
+  async #storeTree(places: readonly Place[]): Promise<StoredTree> {
+    const texts = places.every((place) => typeof place === 'string') ? places : await Promise.all(places);
+    const nodes = texts.filter((text) => text !== undefined);
+    const bytes = joinTree(nodes);
+    const { id, isNew } = await this.#upload.save('tree', bytes);
+    return { id, added: isNew ? bytes.length : 0, entries: nodes.length };
+  }
+
+  #done(
+    entry: SourceEntry,
+    kind: 'file' | 'dir' | 'other',
+    action: 'new' | 'changed' | 'unchanged',
+    sizes: { dataSize?: number; dataSizeInRepo?: number; metadataSize?: number; durationMs?: number },
+    size: number = 0,
+  ): void {
+    const none = { dataSize: 0, dataSizeInRepo: 0, metadataSize: 0, durationMs: 0 };
+    this.#tracker.done({ path: entry.path, kind, action, ...none, ...sizes }, size);
+  }
+}

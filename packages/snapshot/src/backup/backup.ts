@@ -1,0 +1,203 @@
+/** Backing up: from a source to a snapshot. */
+import { EngineError, encodeSnapshot } from '@restic-engine/repo-format';
+import type { Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
+import { formatInstant, withUpload } from '@restic-engine/repository';
+import type { IndexedRepository, Repository, Upload, UploadTotals } from '@restic-engine/repository';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { SnapshotEntry } from '../find.ts';
+import type { OpenedTree, Source } from '../source/source.ts';
+import { dateTimestamp, ObjectArchiver } from './archive-objects.ts';
+import { TreeArchiver } from './archive-tree.ts';
+import type { StoredTree } from './archive-tree.ts';
+import { ContentStore } from './content-store.ts';
+import { findParent } from './parent.ts';
+import { Tracker } from './progress.ts';
+import type { BackupOptions, BackupResult } from './types.ts';
+
+/** What this package calls itself in snapshots. */
+export const PROGRAM_VERSION = 'restic-engine 0.1.0';
+
+/** What is known before anything is read. */
+interface Run {
+  readonly options: BackupOptions;
+  readonly startedAt: number;
+  readonly started: Timestamp;
+  readonly time: Timestamp;
+  readonly hostname: string;
+  readonly tracker: Tracker;
+  readonly signal: AbortSignal;
+}
+
+interface Archived {
+  readonly tree: StoredTree;
+  readonly totals: UploadTotals;
+}
+
+/**
+ * Makes a snapshot of a source.
+ *
+ * An entry that cannot be read is an error in the result, and everything else goes on. When the returned promise
+ * resolves, the snapshot and all it needs are durable: packs first, then the index, the snapshot last. When it rejects
+ * there is no snapshot, and what was stored is found again by the next run or removed by a prune.
+ *
+ * Rejects with `locked`, `not-found` (a parent that was asked for), `bad-request` (nothing to back up), `aborted`, and
+ * what the backend says.
+ *
+ * @example
+ * ```ts
+ * const result = await backup(repository, { source: files({ targets: ['/srv/data'] }), tags: ['nightly'] });
+ * console.log(result.snapshotId, result.summary.dataAdded, result.errors.length);
+ * ```
+ */
+export async function backup(repository: Repository, options: BackupOptions): Promise<BackupResult> {
+  const { platform } = repository;
+  const lock = await repository.lock({ retryMs: options.retryLockMs, signal: options.signal });
+  try {
+    const started = formatInstant(platform);
+    const run: Run = {
+      options,
+      startedAt: performance.now(),
+      started,
+      time: asTimestamp(options.time, repository) ?? started,
+      hostname: options.hostname ?? platform.hostname,
+      tracker: new Tracker(options),
+      signal: lock.signal,
+    };
+    return await backupLocked(repository, run);
+  } finally {
+    await lock[Symbol.asyncDispose]();
+  }
+}
+
+async function backupLocked(repository: Repository, run: Run): Promise<BackupResult> {
+  const { options, tracker, signal } = run;
+  const { source } = options;
+  const opened = source.kind === 'tree' ? openTree(source, repository, tracker) : undefined;
+  const paths = opened?.paths ?? (source.kind === 'objects' ? source.paths : []);
+  const hasParent = source.kind === 'tree' || source.hasParent;
+  const query = { hostname: run.hostname, paths, time: run.time, signal };
+  // Snapshots before the index: then the index has every blob of the parent.
+  const parent = hasParent ? await findParent(repository, options, query) : undefined;
+  const indexed = await repository.loadIndex({ signal });
+
+  const { tree, totals } = await archive(indexed, run, opened, parent);
+  const snapshot = describe(repository, run, { paths, tree, totals, parent });
+  const isSkipped = options.dryRun === true || (options.skipIfUnchanged === true && parent?.tree === tree.id);
+  const snapshotId = isSkipped ? undefined : await repository.saveFile('snapshot', encodeSnapshot(snapshot), { signal });
+  tracker.finish();
+  return {
+    snapshotId,
+    snapshot,
+    parentId: parent?.id,
+    summary: snapshot.summary,
+    errors: tracker.errors,
+    problems: [...tracker.problems],
+    durationMs: performance.now() - run.startedAt,
+  };
+}
+
+function openTree(source: Extract<Source, { kind: 'tree' }>, { platform }: Repository, tracker: Tracker): OpenedTree {
+  return source.open({
+    platform,
+    onError: (path, error) => tracker.failed(path, error),
+    onProblem: (problem) => tracker.problem(problem),
+  });
+}
+
+async function archive(
+  indexed: IndexedRepository,
+  run: Run,
+  opened: OpenedTree | undefined,
+  parent: SnapshotEntry | undefined,
+): Promise<Archived> {
+  const { options, tracker, signal } = run;
+  const counting = new AbortController();
+  const counted = count(opened, tracker, counting.signal);
+  try {
+    return await withUpload(indexed, { dryRun: options.dryRun ?? false, signal }, async (upload) => {
+      const tree = await storeSource(indexed, upload, run, opened, parent?.tree);
+      if (tree.entries === 0) throw new EngineError('bad-request', 'nothing was backed up: the snapshot would be empty');
+      return { tree, totals: upload.totals };
+    });
+  } finally {
+    counting.abort();
+    await counted;
+  }
+}
+
+function storeSource(
+  indexed: IndexedRepository,
+  upload: Upload,
+  run: Run,
+  opened: OpenedTree | undefined,
+  parent: Id | undefined,
+): Promise<StoredTree> {
+  const { repository } = indexed;
+  const { options, tracker, time } = run;
+  const context = { codec: repository.codecSpec, polynomial: repository.config.chunkerPolynomial };
+  const store = new ContentStore(upload, repository.pool, context);
+  if (opened !== undefined) {
+    const { ignoreInode = false, ignoreCtime = false } = options;
+    return new TreeArchiver(indexed, upload, store, tracker, { ignoreInode, ignoreCtime }).archive(opened.root, parent);
+  }
+  if (options.source.kind !== 'objects') throw new TypeError('a tree source that was not opened');
+  return new ObjectArchiver(indexed, upload, store, tracker, time).archive(options.source.entries, parent);
+}
+
+/** Counts ahead, for those who watch; gives way to the backup itself. */
+async function count(opened: OpenedTree | undefined, tracker: Tracker, signal: AbortSignal): Promise<void> {
+  if (opened?.count === undefined || !tracker.wantsProgress) return;
+  for (const total of opened.count()) {
+    tracker.count(total);
+    await nextTurn();
+    if (signal.aborted) return;
+  }
+}
+
+function asTimestamp(time: Date | Timestamp | undefined, { platform }: Repository): Timestamp | undefined {
+  return time instanceof Date ? dateTimestamp(time, platform) : time;
+}
+
+function describe(
+  { platform }: Repository,
+  run: Run,
+  facts: {
+    readonly paths: readonly string[];
+    readonly tree: StoredTree;
+    readonly totals: UploadTotals;
+    readonly parent: SnapshotEntry | undefined;
+  },
+): Snapshot & { readonly summary: SnapshotSummary } {
+  const { options, tracker } = run;
+  const { files, dirs } = tracker;
+  const { paths, tree, totals, parent } = facts;
+  return {
+    time: run.time,
+    parent: parent?.id,
+    tree: tree.id,
+    paths,
+    hostname: run.hostname,
+    username: options.username ?? platform.username,
+    uid: platform.uid,
+    gid: platform.gid,
+    excludes: options.excludes,
+    tags: options.tags,
+    programVersion: options.programVersion ?? PROGRAM_VERSION,
+    summary: {
+      backupStart: run.started,
+      backupEnd: formatInstant(platform),
+      filesNew: files.new,
+      filesChanged: files.changed,
+      filesUnmodified: files.unchanged,
+      dirsNew: dirs.new,
+      dirsChanged: dirs.changed,
+      dirsUnmodified: dirs.unchanged,
+      dataBlobs: totals.dataBlobs,
+      treeBlobs: totals.treeBlobs,
+      dataAdded: totals.added,
+      dataAddedPacked: totals.stored,
+      totalFilesProcessed: files.new + files.changed + files.unchanged,
+      totalBytesProcessed: tracker.bytes,
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** Which snapshot a backup is compared with (restic manual, "Backing up", parent snapshots). */
+import type { Timestamp } from '@restic-engine/repo-format';
+import type { Repository } from '@restic-engine/repository';
+import { findLatest, findSnapshot } from '../find.ts';
+import type { GroupBy, SnapshotEntry, SnapshotFilter } from '../find.ts';
+import type { BackupOptions } from './types.ts';
+
+export interface ParentQuery {
+  readonly hostname: string;
+  readonly paths: readonly string[];
+  readonly time: Timestamp;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The parent: none with `force`, the one that was asked for, or the latest before `time` that has in common what
+ * `groupBy` says. Paths and tags may be more than asked for. Rejects with `not-found` for one that was asked for only.
+ */
+export async function findParent(
+  repository: Repository,
+  options: BackupOptions,
+  query: ParentQuery,
+): Promise<SnapshotEntry | undefined> {
+  if (options.force === true) return undefined;
+  const { hostname, paths, time, signal } = query;
+  const groupBy: readonly GroupBy[] = options.groupBy ?? ['host', 'paths'];
+  const filter: SnapshotFilter = {
+    hosts: groupBy.includes('host') ? [hostname] : [],
+    paths: groupBy.includes('paths') ? paths : [],
+    tags: groupBy.includes('tags') ? [options.tags?.length ? options.tags : ['']] : [],
+  };
+  if (options.parent === undefined) return findLatest(repository, { filter, notAfter: time, signal });
+  return (await findSnapshot(repository, options.parent, { filter, notAfter: time, signal })).snapshot;
+}

@@ -1,0 +1,93 @@
+/** Counts what a backup does and tells those who watch. */
+import type { EngineError } from '@restic-engine/repo-format';
+import type { SourceCount } from '../source/source.ts';
+import type { BackupItem, BackupOptions, ItemError } from './types.ts';
+
+const INTERVAL_MS = 100;
+
+interface Counted {
+  new: number;
+  changed: number;
+  unchanged: number;
+}
+
+export class Tracker {
+  readonly files: Counted = { new: 0, changed: 0, unchanged: 0 };
+  readonly dirs: Counted = { new: 0, changed: 0, unchanged: 0 };
+  readonly errors: ItemError[] = [];
+  readonly problems: Set<string> = new Set();
+  /** Bytes of files that are done. */
+  bytes = 0;
+  readonly #options: BackupOptions;
+  readonly #reading = new Set<string>();
+  #total: SourceCount | undefined;
+  #toldAt = 0;
+
+  constructor(options: BackupOptions) {
+    this.#options = options;
+  }
+
+  get wantsProgress(): boolean {
+    return this.#options.onProgress !== undefined;
+  }
+
+  count(total: SourceCount): void {
+    this.#total = total;
+    this.#tell();
+  }
+
+  started(path: string): void {
+    this.#reading.add(path);
+    this.#tell();
+  }
+
+  /** An entry is done. `size` in bytes counts for files. */
+  done(item: BackupItem, size: number): void {
+    this.#reading.delete(item.path);
+    if (item.kind === 'file') {
+      this.files[item.action] += 1;
+      this.bytes += size;
+    } else if (item.kind === 'dir') this.dirs[item.action] += 1;
+    this.#options.onItem?.(item);
+    this.#tell();
+  }
+
+  failed(path: string, error: EngineError, during: ItemError['during'] = 'archival'): void {
+    this.#reading.delete(path);
+    const failure: ItemError = { path, during, error };
+    this.errors.push(failure);
+    this.#options.onError?.(failure);
+    this.#tell();
+  }
+
+  problem(text: string): void {
+    this.problems.add(text);
+  }
+
+  /** The last word. */
+  finish(): void {
+    this.#toldAt = 0;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined) return;
+    const now = performance.now();
+    if (this.#toldAt !== 0 && now - this.#toldAt < INTERVAL_MS) return;
+    this.#toldAt = now;
+    onProgress({
+      filesDone: sum(this.files),
+      dirsDone: sum(this.dirs),
+      bytesDone: this.bytes,
+      filesTotal: this.#total?.files,
+      bytesTotal: this.#total?.bytes,
+      errors: this.errors.length,
+      currentFiles: [...this.#reading].slice(0, 8),
+    });
+  }
+}
+
+function sum({ new: added, changed, unchanged }: Counted): number {
+  return added + changed + unchanged;
+}

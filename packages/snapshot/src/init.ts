@@ -1,0 +1,44 @@
+/** Making a repository with a chunker polynomial of its own. */
+import { formatPolynomial, generatePolynomial, isIrreducible, parsePolynomial } from '@restic-engine/chunker';
+import { EngineError } from '@restic-engine/repo-format';
+import { createRepository } from '@restic-engine/repository';
+import type { InitOptions as CreateOptions, InitResult } from '@restic-engine/repository';
+
+export interface InitOptions extends Omit<CreateOptions, 'chunkerPolynomial'> {
+  /**
+   * Hex digits, as in a config. Repositories with the same one cut files alike, so that copies between them
+   * deduplicate. @default a new one by chance
+   */
+  readonly chunkerPolynomial?: string | undefined;
+}
+
+/**
+ * Makes a repository: folders, a key for the password, and the config last.
+ * Rejects with `already-exists`, and `bad-request` for a polynomial that is not irreducible of degree 53.
+ *
+ * @example
+ * ```ts
+ * await initRepository({ backend: localBackend('/srv/backups'), password: 'correct horse' });
+ * ```
+ */
+export async function initRepository(options: InitOptions): Promise<InitResult> {
+  const { chunkerPolynomial = randomPolynomial() } = options;
+  if (!isUsable(chunkerPolynomial)) {
+    throw new EngineError('bad-request', 'not a polynomial that files can be cut with', { chunkerPolynomial });
+  }
+  return createRepository({ ...options, chunkerPolynomial });
+}
+
+function randomPolynomial(): string {
+  return formatPolynomial(generatePolynomial((length) => globalThis.crypto.getRandomValues(new Uint8Array(length))));
+}
+
+function isUsable(polynomial: string): boolean {
+  try {
+    const parsed = parsePolynomial(polynomial);
+    return parsed >> 53n === 1n && isIrreducible(parsed);
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
