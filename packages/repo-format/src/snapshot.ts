@@ -1,7 +1,15 @@
 /** Snapshot files (restic design document, "Snapshots"). */
 import { EngineError } from './errors.ts';
 import type { Id } from './id.ts';
-import { isRecord, optionalId, optionalText, optionalTexts, requiredId, requiredText, wrongField } from './json/fields.ts';
+import {
+  isRecord,
+  optionalId,
+  optionalText,
+  optionalTexts,
+  requiredId,
+  requiredText,
+  wrongField,
+} from './json/fields.ts';
 import { encodeJsonString } from './json/go-string.ts';
 import { compactJson, parseJson, rawMembers } from './json/source.ts';
 import { formatUint64, isPlainUint } from './json/uint64.ts';

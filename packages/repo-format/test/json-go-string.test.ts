@@ -77,11 +77,13 @@ describe('quoting of names', () => {
   });
 
   it('survives both ways for every code point of most scripts, in larger steps beyond them', () => {
+    const lost: string[] = [];
     for (let codePoint = 0; codePoint <= 0x10ffff; codePoint += codePoint < 0x3400 ? 1 : 11) {
-      if (codePoint >= 0xd800 && codePoint <= 0xdfff) continue;
+      const isSurrogate = codePoint >= 0xd800 && codePoint <= 0xdfff;
       const name = String.fromCodePoint(codePoint);
-      if (unquoteGo(quoteGo(name)) !== name) expect.fail(`U+${codePoint.toString(16)}`);
+      if (!isSurrogate && unquoteGo(quoteGo(name)) !== name) lost.push(codePoint.toString(16));
     }
+    expect(lost).toEqual([]);
   });
 
   it('survives both ways for any bytes', () => {

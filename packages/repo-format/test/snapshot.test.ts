@@ -9,7 +9,7 @@ const corrupt = expect.objectContaining({ name: 'EngineError', code: 'corrupt' }
 
 const TREE = '3c0947a60f87ab0e8b37f78e0373d2391c758be0f8eaa3c6c172d6b20bc1c405';
 
-/** Written by restic 0.19.1 with `--tag 'a&b' --exclude '<x>'`. */
+/** Written by restic 0.19.1 with `--tag 'a&b' --exclude '<x>'`; only the path was changed. */
 const BY_RESTIC = String.raw`{"time":"2026-11-22T10:41:24.741594275-03:30","tree":"${TREE}","paths":["/home/r/data"],"hostname":"vm","username":"root","excludes":["\u003cx\u003e"],"tags":["a\u0026b"],"program_version":"restic 0.19.1","summary":{"backup_start":"2026-11-22T10:41:24.741594275-03:30","backup_end":"2026-11-22T10:41:25.285211004-03:30","files_new":24,"files_changed":0,"files_unmodified":0,"dirs_new":2,"dirs_changed":0,"dirs_unmodified":0,"data_blobs":24,"tree_blobs":3,"data_added":11339,"data_added_packed":4649,"total_files_processed":24,"total_bytes_processed":62}}`;
 
 const FULL: Snapshot = {
@@ -71,23 +71,33 @@ describe('snapshots', () => {
   it('keep every field, and the order of keys', () => {
     const text = textOf(FULL);
     expect(decodeSnapshot(bytesOf(text))).toEqual(FULL);
-    expect(Object.keys(JSON.parse(text) as object)).toEqual([
-      ...['time', 'parent', 'tree', 'paths', 'hostname', 'username', 'uid', 'gid', 'excludes', 'tags', 'original'],
-      ...['program_version', 'summary', 'label', 'delete'],
-    ]);
+    expect(Object.keys(JSON.parse(text) as object).join(' ')).toBe(
+      'time parent tree paths hostname username uid gid excludes tags original program_version summary label delete',
+    );
     expect(text).toContain(String.raw`"paths":["/b","/a\u003c","/b"]`);
-    expect(text).toContain('"total_bytes_processed":9007199254740991,"total_duration":1.50},"label":"l","delete":{"After":1.0}}');
+    expect(text).toContain(
+      '"total_bytes_processed":9007199254740991,"total_duration":1.50},"label":"l","delete":{"After":1.0}}',
+    );
   });
 
   it('leave empty values out', () => {
     const minimal: Snapshot = { time: '2026-11-22T12:00:00Z', tree: TREE, paths: [] };
     const expected = `{"time":"2026-11-22T12:00:00Z","tree":"${TREE}","paths":[]}`;
     expect(textOf(minimal)).toBe(expected);
-    const empty = { hostname: '', username: '', uid: 0, gid: 0, excludes: [], tags: [], programVersion: '', unknown: {} };
+    const empty = {
+      hostname: '',
+      username: '',
+      uid: 0,
+      gid: 0,
+      excludes: [],
+      tags: [],
+      programVersion: '',
+      unknown: {},
+    };
     expect(textOf({ ...minimal, ...empty })).toBe(expected);
-    expect(decodeSnapshot(bytesOf(`{"time":"2026-11-22T12:00:00Z","tree":"${TREE}","paths":null,"parent":null}`))).toEqual(
-      minimal,
-    );
+    expect(
+      decodeSnapshot(bytesOf(`{"time":"2026-11-22T12:00:00Z","tree":"${TREE}","paths":null,"parent":null}`)),
+    ).toEqual(minimal);
   });
 
   it('lose the bytes of paths that are not UTF-8, as in restic', () => {
@@ -106,9 +116,12 @@ describe('snapshots', () => {
     ...['"paths":"/"', '"paths":[1]', '"hostname":1', '"uid":-1', '"uid":4294967296', '"tags":{}', '"parent":""'].map(
       (member) => `{"time":"2026-11-22T12:00:00Z","tree":"${TREE}",${member}}`,
     ),
-    ...['[]', '1', '{}', '{"backup_start":"2026-11-22T12:00:00Z","backup_end":"2026-11-22T12:00:00Z","files_new":0.5}'].map(
-      (summary) => `{"time":"2026-11-22T12:00:00Z","tree":"${TREE}","summary":${summary}}`,
-    ),
+    ...[
+      '[]',
+      '1',
+      '{}',
+      '{"backup_start":"2026-11-22T12:00:00Z","backup_end":"2026-11-22T12:00:00Z","files_new":0.5}',
+    ].map((summary) => `{"time":"2026-11-22T12:00:00Z","tree":"${TREE}","summary":${summary}}`),
   ])('are refused as %s', (text) => {
     expect(() => decodeSnapshot(bytesOf(text))).toThrow(corrupt);
   });

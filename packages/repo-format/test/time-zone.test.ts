@@ -47,7 +47,13 @@ function block(
     typeBytes.writeInt32BE(offset, index * 6);
     typeBytes[index * 6 + 4] = isDaylightSaving ? 1 : 0;
   }
-  return Buffer.concat([header, times, Buffer.from(transitions.map(([, type]) => type)), typeBytes, Buffer.from('ABC\0')]);
+  return Buffer.concat([
+    header,
+    times,
+    Buffer.from(transitions.map(([, type]) => type)),
+    typeBytes,
+    Buffer.from('ABC\0'),
+  ]);
 }
 
 /** Amsterdam from 1835 to 1937, reduced to what the instants below need: local mean time +0:19:32, and +1:19:32 in summer. */
@@ -83,13 +89,31 @@ describe('zone files', () => {
 
   it('keep the last offset without a footer, or with one that is no rule', () => {
     for (const footer of ['', 'nonsense', 'CET-1CEST,M13.5.0,M10.5.0/3', 'CET-1CEST,M3.5.0', 'AB1']) {
-      const zone = parseTzif(tzif({ types: [[3600, false], [7200, true]], transitions: [[0, 1]], footer }));
+      const zone = parseTzif(
+        tzif({
+          types: [
+            [3600, false],
+            [7200, true],
+          ],
+          transitions: [[0, 1]],
+          footer,
+        }),
+      );
       expect(zone.offsetAt(4e9)).toBe(7200);
     }
   });
 
   it('of version 1 have 32-bit times', () => {
-    const zone = parseTzif(tzif({ version: 0, types: [[0, false], [3600, false]], transitions: [[-5, 1]] }));
+    const zone = parseTzif(
+      tzif({
+        version: 0,
+        types: [
+          [0, false],
+          [3600, false],
+        ],
+        transitions: [[-5, 1]],
+      }),
+    );
     expect([zone.offsetAt(-6), zone.offsetAt(-5), zone.offsetAt(4e9)]).toEqual([0, 3600, 3600]);
   });
 
@@ -99,10 +123,54 @@ describe('zone files', () => {
   });
 
   it.each([
-    ['type 0 when no transition leads to it', [[10, true], [20, false], [30, false]], [[0, 1]], 10],
-    ['else the standard time before the first type, if that is summer time', [[10, false], [20, false], [30, true]], [[0, 2], [9, 0]], 20],
-    ['else the first standard time', [[10, true], [20, false], [30, false]], [[0, 2], [9, 0]], 20],
-    ['else type 0', [[10, true], [20, true]], [[0, 1], [9, 0]], 10],
+    [
+      'type 0 when no transition leads to it',
+      [
+        [10, true],
+        [20, false],
+        [30, false],
+      ],
+      [[0, 1]],
+      10,
+    ],
+    [
+      'else the standard time before the first type, if that is summer time',
+      [
+        [10, false],
+        [20, false],
+        [30, true],
+      ],
+      [
+        [0, 2],
+        [9, 0],
+      ],
+      20,
+    ],
+    [
+      'else the first standard time',
+      [
+        [10, true],
+        [20, false],
+        [30, false],
+      ],
+      [
+        [0, 2],
+        [9, 0],
+      ],
+      20,
+    ],
+    [
+      'else type 0',
+      [
+        [10, true],
+        [20, true],
+      ],
+      [
+        [0, 1],
+        [9, 0],
+      ],
+      10,
+    ],
   ] as const)('begin as in Go with %s', (_rule, types, transitions, offset) => {
     expect(parseTzif(tzif({ types, transitions })).offsetAt(-1)).toBe(offset);
   });
@@ -183,7 +251,9 @@ describe.skipIf(!existsSync('/usr/share/zoneinfo/Europe/Amsterdam'))('the zones 
     expect(formatTimestamp(-1, 500_000_000, london)).toBe('1970-01-01T00:59:59.5+01:00');
     expect(formatTimestamp(1625097600, 0, london)).toBe('2021-07-01T01:00:00+01:00');
     expect(formatTimestamp(981173106, 789_000_000, london)).toBe('2001-02-03T04:05:06.789Z');
-    expect(formatTimestamp(1795349377, 90_877_775, load('Europe/Amsterdam'))).toBe('2026-11-22T13:09:37.090877775+01:00');
+    expect(formatTimestamp(1795349377, 90_877_775, load('Europe/Amsterdam'))).toBe(
+      '2026-11-22T13:09:37.090877775+01:00',
+    );
     expect(formatTimestamp(-2, 500_000_000, load('Australia/Lord_Howe'))).toBe('1970-01-01T09:59:58.5+10:00');
   });
 });

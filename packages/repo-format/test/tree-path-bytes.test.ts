@@ -8,7 +8,9 @@ const box = { interruptAfterTimeLimit: 2000, markInterruptAsFailure: false, numR
 /** Bytes rich in the lead and continuation bytes of which broken UTF-8 is made. */
 const nameBytes = fc.uint8Array({ maxLength: 24 }).chain((plain) =>
   fc
-    .array(fc.constantFrom(0x2f, 0x41, 0x80, 0xa0, 0xbf, 0xc0, 0xc3, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xff), { maxLength: 12 })
+    .array(fc.constantFrom(0x2f, 0x41, 0x80, 0xa0, 0xbf, 0xc0, 0xc3, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xff), {
+      maxLength: 12,
+    })
     .map((special) => Uint8Array.from([...plain, ...special])),
 );
 
@@ -71,7 +73,10 @@ describe('names between bytes and strings', () => {
 
 describe('the order of names', () => {
   it('is the order of their bytes', () => {
-    const anyBytes = fc.oneof(nameBytes, fc.string({ unit: 'binary' }).map((text) => pathToBytes(text)));
+    const anyBytes = fc.oneof(
+      nameBytes,
+      fc.string({ unit: 'binary' }).map((text) => pathToBytes(text)),
+    );
     fc.assert(
       fc.property(anyBytes, anyBytes, (a, b) => {
         const order = compareNames(pathFromBytes(a), pathFromBytes(b));

@@ -25,13 +25,22 @@ const time = fc
   .map(([seconds, nanoseconds, minutes]) => formatTimestamp(seconds, nanoseconds, { offsetAt: () => minutes * 60 }));
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const uint64 = fc
-  .oneof(fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 2n ** 53n - 2n, max: 2n ** 53n + 2n }), fc.bigInt({ min: 1n, max: 9n }))
+  .oneof(
+    fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }),
+    fc.bigInt({ min: 2n ** 53n - 2n, max: 2n ** 53n + 2n }),
+    fc.bigInt({ min: 1n, max: 9n }),
+  )
   .map((value) => (value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value));
 const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 8 });
 /** JSON as Go passes it through: compact and escaped. */
 const rawJson = fc
   .jsonValue({ maxDepth: 2 })
-  .map((value) => JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`));
+  .map((value) =>
+    JSON.stringify(value).replace(
+      /[<>&\u2028\u2029]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  );
 /** Keys that do not look like array indexes, which JavaScript moves to the front, nor like keys of a node. */
 const extra = fc.dictionary(
   fc.string({ unit: 'grapheme', maxLength: 6 }).map((key) => `x-${key}`),
@@ -112,9 +121,21 @@ describe('trees', () => {
   });
 
   it('of any JSON are read or refused with an error of the engine', () => {
-    const keys = ['name', 'type', 'mode', 'mtime', 'inode', 'content', 'extended_attributes', 'generic_attributes', 'x'];
+    const keys = [
+      'name',
+      'type',
+      'mode',
+      'mtime',
+      'inode',
+      'content',
+      'extended_attributes',
+      'generic_attributes',
+      'x',
+    ];
     const value = fc.jsonValue({ maxDepth: 2 });
-    const almostNode = fc.dictionary(fc.constantFrom(...keys), value).map((fields) => ({ name: 'a', type: 'file', ...fields }));
+    const almostNode = fc
+      .dictionary(fc.constantFrom(...keys), value)
+      .map((fields) => ({ name: 'a', type: 'file', ...fields }));
     fc.assert(
       fc.property(fc.array(almostNode, { maxLength: 3 }), (nodes) => {
         readOrRefuse(new TextEncoder().encode(JSON.stringify({ nodes })));

@@ -79,7 +79,17 @@ describe('trees written by restic', () => {
 describe('writing nodes', () => {
   it('leaves zero and empty values out, but for uid, gid and content', () => {
     const times = `"mtime":"${TIME}","atime":"${TIME}","ctime":"${TIME}"`;
-    const empty = { inode: 0, deviceId: 0, size: 0, links: 0, device: 0, user: '', group: '', error: '', linkTarget: '' };
+    const empty = {
+      inode: 0,
+      deviceId: 0,
+      size: 0,
+      links: 0,
+      device: 0,
+      user: '',
+      group: '',
+      error: '',
+      linkTarget: '',
+    };
     expect(encodeNode({ ...FILE, ...empty, mode: 0, extendedAttributes: [], genericAttributes: {}, unknown: {} })).toBe(
       `{"name":"file","type":"file",${times},"uid":0,"gid":0,"content":[]}`,
     );
@@ -146,7 +156,10 @@ describe('writing trees', () => {
   });
 
   it('joins nodes that are encoded already, of any total length', () => {
-    const nodes = Array.from({ length: 9000 }, (_, index) => ({ ...FILE, name: `file-${String(index).padStart(5, '0')}` }));
+    const nodes = Array.from({ length: 9000 }, (_, index) => ({
+      ...FILE,
+      name: `file-${String(index).padStart(5, '0')}`,
+    }));
     const encoded = nodes.map((node) => encodeNode(node));
     const tree = joinTree(encoded);
     expect(tree.length).toBeGreaterThan(2 ** 20);
@@ -203,7 +216,9 @@ describe('reading trees', () => {
       ['__proto__', '{"x":1}'],
     ]);
     expect(node.mode).toBe(7);
-    expect(encodeNode(node)).toContain('"content":[],"future":{"b":1.0,"a":[18446744073709551616]},"__proto__":{"x":1}}');
+    expect(encodeNode(node)).toContain(
+      '"content":[],"future":{"b":1.0,"a":[18446744073709551616]},"__proto__":{"x":1}}',
+    );
   });
 
   it('lowers the case of ids, as restic does', () => {

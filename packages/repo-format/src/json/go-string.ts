@@ -50,7 +50,9 @@ const LETTER_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\\', '\\'],
   ['"', '"'],
 ]);
-const ESCAPE_LETTERS: ReadonlyMap<string, string> = new Map([...LETTER_ESCAPES].map(([letter, char]) => [char, letter]));
+const ESCAPE_LETTERS: ReadonlyMap<string, string> = new Map(
+  [...LETTER_ESCAPES].map(([letter, char]) => [char, letter]),
+);
 
 /** A file name quoted as restic stores it, without the outer quotes and before the JSON layer. */
 export function quoteGo(name: string, profile: GoProfile = GO_1_21): string {

@@ -90,7 +90,8 @@ function periodOf(epochSeconds: number, rule: YearlyRule): OffsetPeriod {
   const [first, second, outer, inner] =
     start <= end ? [start, end, rule.standard, rule.saving] : [end, start, rule.saving, rule.standard];
   if (epochSeconds < first) return { from: yearStart, until: Math.min(first, yearEnd), offset: outer };
-  if (epochSeconds < second) return { from: Math.max(first, yearStart), until: Math.min(second, yearEnd), offset: inner };
+  if (epochSeconds < second)
+    return { from: Math.max(first, yearStart), until: Math.min(second, yearEnd), offset: inner };
   return { from: Math.max(second, yearStart), until: yearEnd, offset: outer };
 }
 

@@ -87,8 +87,9 @@ function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Do `nodes`, decoded from `bytes`, encode to the same bytes again? Not for trees of early restic versions that lost
- * bytes of link targets, nor for trees of other programs. Such trees must be copied as they are, never rewritten.
+ * Do `nodes`, decoded from `bytes`, encode to the same bytes again? Not where restic wrote U+FFFD for bytes that
+ * are not UTF-8 (names of extended attributes, and link targets before 0.16), nor for the JSON of other programs. Such
+ * trees must be copied as they are, never rewritten.
  */
 export function isStable(bytes: Uint8Array, nodes: readonly Node[], profile: GoProfile = GO_1_21): boolean {
   const again = joinTree(nodes.map((node) => encodeNode(node, profile)));
