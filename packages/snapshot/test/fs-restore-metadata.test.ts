@@ -81,7 +81,10 @@ describe('createMetadataWriter', () => {
 
   it('sets attributes and removes others, as far as they are selected', () => {
     using temp = makeTempDir();
-    const attributes = new Map([['user.old', Uint8Array.of(1)], ['security.label', Uint8Array.of(2)]]);
+    const attributes = new Map([
+      ['user.old', Uint8Array.of(1)],
+      ['security.label', Uint8Array.of(2)],
+    ]);
     const extendedAttributes = [
       { name: 'user.new', value: Uint8Array.of(3) },
       { name: 'user.null', value: null },
@@ -104,7 +107,10 @@ describe('createMetadataWriter', () => {
     };
     const extendedAttributes = ['user.a', 'user.b'].map((name) => ({ name, value: null }));
     const node: Node = { ...read(temp.path), extendedAttributes, mode: 2 ** 31 + 0o711 };
-    const failing = fakeCalls(new Map(), { setXattr: refuse('lsetxattr', 'EPERM'), setTimes: refuse('utimensat', 'EIO') });
+    const failing = fakeCalls(new Map(), {
+      setXattr: refuse('lsetxattr', 'EPERM'),
+      setTimes: refuse('utimensat', 'EIO'),
+    });
     const calls = (privileged: boolean): unknown[] =>
       apply(temp.path, node, { native: failing, privileged }).map((problem) => problem.context.call);
     expect(calls(true)).toEqual(['lsetxattr', 'lsetxattr', 'utimensat']);
@@ -134,7 +140,11 @@ describe('createMetadataWriter', () => {
     const node: Node = { ...read(temp.path), uid: 12_345, gid: 54_321, user: 'ann', group: 'unknown' };
     expect(apply(temp.path, node)).toEqual([]);
     expect(lstatSync(temp.path)).toMatchObject({ uid: 12_345, gid: 54_321 });
-    const ownershipByName = { ...users, userId: (name: string) => (name === 'ann' ? 77 : undefined), groupId: () => undefined };
+    const ownershipByName = {
+      ...users,
+      userId: (name: string) => (name === 'ann' ? 77 : undefined),
+      groupId: () => undefined,
+    };
     expect(apply(temp.path, node, { ownershipByName })).toEqual([]);
     expect(lstatSync(temp.path)).toMatchObject({ uid: 77, gid: 0 });
   });

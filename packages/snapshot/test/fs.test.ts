@@ -62,7 +62,10 @@ describe('users', () => {
     using temp = makeTempDir();
     const passwd = `${temp.path}/passwd`;
     const group = `${temp.path}/group`;
-    writeFileSync(passwd, 'root:x:0:0::/:\n#c:x:5:5::/:\n+nis:x:6:6::/:\nann:x:7:7::/:/bin/sh\ntwin:x:7:8::/:\nshort:x:9:9\n');
+    writeFileSync(
+      passwd,
+      'root:x:0:0::/:\n#c:x:5:5::/:\n+nis:x:6:6::/:\nann:x:7:7::/:/bin/sh\ntwin:x:7:8::/:\nshort:x:9:9\n',
+    );
     writeFileSync(group, 'wheel:x:0:\nstaff:x:50:ann,bob\nbad:x:y:\n');
     const users = createUserDatabase({ passwdFile: passwd, groupFile: group });
     expect([0, 5, 6, 7, 9].map((uid) => users.userName(uid))).toEqual(['root', undefined, undefined, 'ann', undefined]);
@@ -288,7 +291,8 @@ describe('createSelector', () => {
     writeFileSync(`${temp.path}/mount/file`, '');
     const { dev } = lstatExact(temp.path);
     const selector = createSelector({ oneFileSystem: [temp.path], onWarning: unexpected });
-    const on = (device: bigint, path: string) => selector.byMetadata(path, Object.assign(lstatExact(path), { dev: device }));
+    const on = (device: bigint, path: string) =>
+      selector.byMetadata(path, Object.assign(lstatExact(path), { dev: device }));
     expect(on(dev, `${temp.path}/mount/file`)).toBe(true);
     expect(on(dev + 1n, `${temp.path}/mount/file`)).toBe(false);
     expect(on(dev + 1n, `${temp.path}/mount`)).toBe(true);
@@ -300,10 +304,8 @@ describe('createSelector', () => {
   const proc = process.platform === 'linux';
   it.runIf(proc)('meets a real mount point where /proc is one', () => {
     const selector = select({ oneFileSystem: ['/'] });
-    expect([selector.byMetadata('/proc'), selector.byMetadata('/proc/self'), selector.byMetadata('/proc/sys')]).toEqual([
-      true,
-      false,
-      false,
-    ]);
+    expect([selector.byMetadata('/proc'), selector.byMetadata('/proc/self'), selector.byMetadata('/proc/sys')]).toEqual(
+      [true, false, false],
+    );
   });
 });

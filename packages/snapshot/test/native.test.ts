@@ -62,7 +62,11 @@ describe.runIf(linux64)('native calls on 64-bit Linux', () => {
     writeFileSync(file, '');
     symlinkSync('file', link);
     calls.setTimes(link, { seconds: 1, nanoseconds: 999_999_999 }, { seconds: -2, nanoseconds: 1 });
-    calls.setTimes(file, { seconds: 4_000_000_000, nanoseconds: 0 }, { seconds: 1_600_000_000, nanoseconds: 123_456_789 });
+    calls.setTimes(
+      file,
+      { seconds: 4_000_000_000, nanoseconds: 0 },
+      { seconds: 1_600_000_000, nanoseconds: 123_456_789 },
+    );
     expect(lstatSync(link, { bigint: true })).toMatchObject({ atimeNs: 1_999_999_999n, mtimeNs: -1_999_999_999n });
     expect(statSync(file, { bigint: true })).toMatchObject({
       atimeNs: 4_000_000_000_000_000_000n,
@@ -116,7 +120,10 @@ describe.runIf(linux64)('native calls on 64-bit Linux', () => {
       const garbage = Array.from({ length: 20 }, () => new BigInt64Array(4));
       calls.setTimes(temp.path, { seconds: garbage.length, nanoseconds: 0 }, { seconds: index, nanoseconds: index });
     }
-    expect(statSync(temp.path, { bigint: true })).toMatchObject({ atimeNs: 20_000_000_000n, mtimeNs: 19_999_000_019_999n });
+    expect(statSync(temp.path, { bigint: true })).toMatchObject({
+      atimeNs: 20_000_000_000n,
+      mtimeNs: 19_999_000_019_999n,
+    });
   });
 
   it('work in worker threads', async () => {
@@ -144,7 +151,10 @@ describe.runIf(linux64)('native calls on 64-bit Linux', () => {
 
 describe('system errors', () => {
   it('get codes', () => {
-    expect(systemError('mknod', '/p', 1)).toMatchObject({ code: 'denied', message: 'mknod /p: operation not permitted' });
+    expect(systemError('mknod', '/p', 1)).toMatchObject({
+      code: 'denied',
+      message: 'mknod /p: operation not permitted',
+    });
     expect(systemError('lsetxattr', '/p', 28).code).toBe('no-space');
     expect(systemError('lsetxattr', '/p', 5).code).toBe('io');
   });
@@ -158,7 +168,10 @@ describe('system errors', () => {
       }
     })();
     const error = fromNodeError(caught, '/nonexistent/file');
-    expect(error).toMatchObject({ code: 'not-found', context: { errno: 'ENOENT', call: 'open', path: '/nonexistent/file' } });
+    expect(error).toMatchObject({
+      code: 'not-found',
+      context: { errno: 'ENOENT', call: 'open', path: '/nonexistent/file' },
+    });
     expect(error.cause).toBe(caught);
     expect(fromNodeError(error, '/other')).toBe(error);
     expect(fromNodeError('odd', '/p').code).toBe('io');
