@@ -23,7 +23,9 @@ async function render(wat) {
 
 /** Every kernel with the module it should have and the file that should hold it. */
 export async function buildKernels() {
-  return Promise.all(KERNELS.map(async ({ wat, out }) => ({ file: new URL(out, import.meta.url), text: await render(wat) })));
+  return Promise.all(
+    KERNELS.map(async ({ wat, out }) => ({ file: new URL(out, import.meta.url), text: await render(wat) })),
+  );
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

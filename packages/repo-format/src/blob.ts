@@ -40,7 +40,10 @@ export interface BlobCodecOptions {
 export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
   const { sealer, version, compression, verify, primitives = nodePrimitives } = options;
 
-  function open(entry: Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+  function open(
+    entry: Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>,
+    sealed: Uint8Array,
+  ): Uint8Array<ArrayBuffer> {
     const { id, type, uncompressedLength } = entry;
     const stored = sealer.open(sealed);
     const plain = uncompressedLength === 0 ? stored : decompress(stored, uncompressedLength);
@@ -51,7 +54,8 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
   }
 
   function seal(type: BlobType, plain: Uint8Array, id: Id = primitives.sha256(plain)): SealedBlob {
-    if (plain.length > MAX_PLAIN_BYTES) throw new EngineError('too-large', 'a blob is too large', { length: plain.length });
+    if (plain.length > MAX_PLAIN_BYTES)
+      throw new EngineError('too-large', 'a blob is too large', { length: plain.length });
     // Compressed whether it shrinks or not: restic does so, and its prune repacks trees that are not.
     const compressed = version === 2 && plain.length > 0 && (type === 'tree' || compression !== 'off');
     const bytes = sealer.seal(compressed ? compress(plain, compression) : plain);

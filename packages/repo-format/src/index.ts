@@ -19,7 +19,6 @@ export type { Snapshot, SnapshotSummary } from './snapshot.ts';
 export { generateMasterKey } from './crypto/master-key.ts';
 export type { MasterKey } from './crypto/master-key.ts';
 export { nodePrimitives, sha256, sha256Stream } from './crypto/node-primitives.ts';
-export { portablePrimitives } from './crypto/portable-primitives.ts';
 export type { Primitives, ScryptParams, Sha256Stream } from './crypto/primitives.ts';
 export { createSealer, SEAL_OVERHEAD } from './crypto/seal.ts';
 export type { Sealer } from './crypto/seal.ts';
@@ -30,7 +29,14 @@ export type { CalibrateOptions } from './keys/scrypt-params.ts';
 export { storeFrame } from './compress/store-frame.ts';
 export { compress, decompress, decompressUnknown } from './compress/zstd.ts';
 export type { Compression } from './compress/zstd.ts';
-export { DEFAULT_PACK_SIZE, MAX_HEADER_ENTRIES, MAX_PACK_SIZE, MIN_PACK_SIZE, packFileSize, plainLengthOf } from './pack/entry.ts';
+export {
+  DEFAULT_PACK_SIZE,
+  MAX_HEADER_ENTRIES,
+  MAX_PACK_SIZE,
+  MIN_PACK_SIZE,
+  packFileSize,
+  plainLengthOf,
+} from './pack/entry.ts';
 export type { BlobType, PackEntry } from './pack/entry.ts';
 export { encodePackHeader, readPackHeader } from './pack/header.ts';
 export { createBlobCodec } from './blob.ts';

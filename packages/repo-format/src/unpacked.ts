@@ -41,16 +41,13 @@ export function openUnpacked(
   options: { readonly maxBytes?: number } = {},
 ): Uint8Array<ArrayBuffer> {
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
-  if (file.length > maxBytes) throw new EngineError('too-large', 'a file is too large', { length: file.length, maxBytes });
+  if (file.length > maxBytes) {
+    throw new EngineError('too-large', 'a file is too large', { length: file.length, maxBytes });
+  }
   const plain = sealer.open(file);
   if (version === 1) return plain;
-  switch (plain[0]) {
-    case OPEN_BRACE:
-    case OPEN_BRACKET:
-      return plain;
-    case COMPRESSED:
-      return decompressUnknown(plain.subarray(1), maxBytes);
-    default:
-      throw new EngineError('corrupt', 'a file is neither JSON nor compressed', { length: plain.length });
-  }
+  const first = plain[0];
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return plain;
+  if (first === COMPRESSED) return decompressUnknown(plain.subarray(1), maxBytes);
+  throw new EngineError('corrupt', 'a file is neither JSON nor compressed', { length: plain.length });
 }

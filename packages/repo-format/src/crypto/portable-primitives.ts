@@ -30,10 +30,8 @@ export const portablePrimitives: Primitives = {
     output.set(ctr(key, iv).encrypt(input));
   },
 
-  block(key) {
-    const cipher = ecb(key, { disablePadding: true });
-    return (block) => cipher.encrypt(block);
-  },
+  // noble wants a new cipher for every message, even in this mode.
+  block: (key) => (block) => ecb(key, { disablePadding: true }).encrypt(block),
 
   async scrypt(password, salt, { N, r, p }, signal) {
     throwIfAborted(signal);

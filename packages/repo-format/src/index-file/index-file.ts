@@ -1,7 +1,7 @@
 /** Index files: which blobs lie where in which packs (restic design document, "Indexing"). */
 import { SEAL_OVERHEAD } from '../crypto/seal.ts';
 import { EngineError } from '../errors.ts';
-import { type Id } from '../id.ts';
+import type { Id } from '../id.ts';
 import { optionalArray, requiredId, wrongField } from '../json/fields.ts';
 import { asObject, uintOrZero } from '../json/object.ts';
 import { parseJson } from '../json/source.ts';
@@ -38,7 +38,8 @@ function checkBlob(length: number, uncompressedLength: number, version: 1 | 2): 
 
 function decodeColumns(json: Uint8Array, columns: IndexColumns, version: 1 | 2, sink: IndexSink): void {
   const { pack, packs, blob, blobs } = columns;
-  for (let at = 0; at < blobs * BLOB_COLUMNS; at += BLOB_COLUMNS) checkBlob(blob[at + 3] ?? 0, blob[at + 4] ?? 0, version);
+  for (let at = 0; at < blobs * BLOB_COLUMNS; at += BLOB_COLUMNS)
+    checkBlob(blob[at + 3] ?? 0, blob[at + 4] ?? 0, version);
   // All of it is ASCII, or the scanner would have refused it: positions of bytes are positions in the text.
   const decoder = new TextDecoder();
   const text = decoder.decode(json);
@@ -46,7 +47,11 @@ function decodeColumns(json: Uint8Array, columns: IndexColumns, version: 1 | 2, 
     const at = pack[index * PACK_COLUMNS] ?? 0;
     const end = index + 1 < packs ? (pack[(index + 1) * PACK_COLUMNS + 1] ?? 0) : blobs;
     sink.pack(decoder.decode(json.subarray(at, at + ID_DIGITS)));
-    for (let row = (pack[index * PACK_COLUMNS + 1] ?? 0) * BLOB_COLUMNS; row < end * BLOB_COLUMNS; row += BLOB_COLUMNS) {
+    for (
+      let row = (pack[index * PACK_COLUMNS + 1] ?? 0) * BLOB_COLUMNS;
+      row < end * BLOB_COLUMNS;
+      row += BLOB_COLUMNS
+    ) {
       const idAt = blob[row] ?? 0;
       const type = blob[row + 1] === 1 ? 'tree' : 'data';
       const id = text.substring(idAt, idAt + ID_DIGITS);
@@ -93,7 +98,9 @@ function toEntry(value: unknown, version: 1 | 2): PackEntry {
 }
 
 /** The JSON of an index file, as restic writes it. Name all blobs of a pack in one file. */
-export function encodeIndex(packs: Iterable<{ readonly id: Id; readonly blobs: readonly PackEntry[] }>): Uint8Array<ArrayBuffer> {
+export function encodeIndex(
+  packs: Iterable<{ readonly id: Id; readonly blobs: readonly PackEntry[] }>,
+): Uint8Array<ArrayBuffer> {
   const parts: string[] = [];
   for (const { id, blobs } of packs) {
     parts.push(`{"id":"${id}","blobs":[${blobs.map(blobJson).join(',')}]}`);

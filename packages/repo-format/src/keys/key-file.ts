@@ -30,7 +30,8 @@ const MAX_FILE_BYTES = 65_536;
  * that would exhaust this machine.
  */
 export function decodeKeyFile(file: Uint8Array): KeyFile {
-  if (file.length > MAX_FILE_BYTES) throw new EngineError('too-large', 'a key file is too large', { length: file.length });
+  if (file.length > MAX_FILE_BYTES)
+    throw new EngineError('too-large', 'a key file is too large', { length: file.length });
   const { fields } = parseObject(file, 'key file');
   const kdf = requiredText(fields['kdf'], 'kdf');
   if (kdf !== 'scrypt') {

@@ -122,10 +122,7 @@ export async function readPackHeader(
   return entries;
 }
 
-async function readExactly(
-  read: (range: ByteRange) => Promise<Uint8Array>,
-  range: ByteRange,
-): Promise<Uint8Array> {
+async function readExactly(read: (range: ByteRange) => Promise<Uint8Array>, range: ByteRange): Promise<Uint8Array> {
   const bytes = await read(range);
   if (bytes.length !== range.length) {
     throw new EngineError('out-of-range', 'a pack ends early', { ...range, read: bytes.length });
