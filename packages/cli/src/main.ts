@@ -1,1 +1,5 @@
-export {};
+/** The program `restic-engine`. */
+import process from 'node:process';
+import { run } from './run.ts';
+
+process.exitCode = await run(process.argv.slice(2), process.env);

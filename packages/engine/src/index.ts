@@ -67,6 +67,17 @@ export type { Compression, Lock, MasterKey, ScryptParams } from '@restic-engine/
 // patterns
 export { compilePatterns, parsePatternFile } from '@restic-engine/snapshot';
 export type { PatternList, PatternMatch, PatternOptions } from '@restic-engine/snapshot';
+// names, times and modes as they are recorded
+export {
+  compareNames,
+  compareTimestamps,
+  encodeSnapshot,
+  isId,
+  parseTimestamp,
+  pathFromBytes,
+  pathToBytes,
+  permissionBits,
+} from '@restic-engine/repo-format';
 // errors
 export { CODES, EngineError } from '@restic-engine/repo-format';
 export type { Code, ErrorContext } from '@restic-engine/repo-format';

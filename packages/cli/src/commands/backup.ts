@@ -1,0 +1,164 @@
+import process from 'node:process';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { GroupBy, Source } from 'restic-engine';
+import type { Context, Start } from '../context.ts';
+import { Fatal, Incomplete, UsageError } from '../failure.ts';
+import type { Environment } from '../globals.ts';
+import { withRepository } from '../open.ts';
+import type { Engine } from '../open.ts';
+import { createBackupReport } from '../render/backup.ts';
+import { programVersion } from '../version.ts';
+import { commandOutput } from '../values/command-output.ts';
+import { collect, parseGroupBy, splitTags } from '../values/filter.ts';
+import { readPatterns, readTargets } from '../values/lists.ts';
+import { parseCount, parseSize } from '../values/size.ts';
+import { parseTime } from '../values/time.ts';
+
+interface Flags {
+  readonly dryRun?: true | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  readonly iexclude?: readonly string[] | undefined;
+  readonly excludeFile?: readonly string[] | undefined;
+  readonly iexcludeFile?: readonly string[] | undefined;
+  readonly excludeCaches?: true | undefined;
+  readonly excludeIfPresent?: readonly string[] | undefined;
+  readonly excludeLargerThan?: number | undefined;
+  readonly filesFrom?: readonly string[] | undefined;
+  readonly filesFromRaw?: readonly string[] | undefined;
+  readonly filesFromVerbatim?: readonly string[] | undefined;
+  readonly force?: true | undefined;
+  readonly groupBy?: readonly GroupBy[] | undefined;
+  readonly host?: string | undefined;
+  readonly ignoreCtime?: true | undefined;
+  readonly ignoreInode?: true | undefined;
+  readonly scan: boolean;
+  readonly oneFileSystem?: true | undefined;
+  readonly parent?: string | undefined;
+  readonly skipIfUnchanged?: true | undefined;
+  readonly stdin?: true | undefined;
+  readonly stdinFilename: string;
+  readonly stdinFromCommand?: true | undefined;
+  readonly tag?: readonly string[] | undefined;
+  readonly time?: Date | undefined;
+  readonly withAtime?: true | undefined;
+}
+
+export function defineBackup(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return program
+    .command('backup')
+    .description('Create a new snapshot of the files and directories given as the arguments. Exit status 3: some of them could not be read, the snapshot has the others.')
+    .argument('[FILE/DIR...]')
+    .option('-n, --dry-run', 'do not upload or write any data, just show what would be done')
+    .option('-e, --exclude <pattern>', 'exclude a pattern (can be specified multiple times)', collect)
+    .option('--exclude-caches', 'excludes cache directories that are marked with a CACHEDIR.TAG file')
+    .option('--exclude-file <file>', 'read exclude patterns from a file (can be specified multiple times)', collect)
+    .option('--exclude-if-present <filename[:header]>', 'exclude contents of directories containing filename (except filename itself) if header of that file is as provided (can be specified multiple times)', collect)
+    .option('--exclude-larger-than <size>', 'max size of the files to be backed up (allowed suffixes: k/K, m/M, g/G, t/T)', parseSize)
+    .option('--files-from <file>', 'read the files to backup from file, one pattern a line (can be combined with file args; can be specified multiple times)', collect)
+    .option('--files-from-raw <file>', 'read the files to backup from file, each ends with a zero byte (can be combined with file args; can be specified multiple times)', collect)
+    .option('--files-from-verbatim <file>', 'read the files to backup from file, one a line (can be combined with file args; can be specified multiple times)', collect)
+    .option('-f, --force', 'force re-reading the source files/directories (overrides the "parent" flag)')
+    .option('-g, --group-by <group>', "group snapshots by host, paths and/or tags, separated by comma (disable grouping with '') (default: host,paths)", parseGroupBy)
+    .option('-H, --host <hostname>', 'set the hostname for the snapshot manually (default: $RESTIC_HOST)')
+    .option('--iexclude <pattern>', 'same as --exclude pattern but ignores the casing of filenames', collect)
+    .option('--iexclude-file <file>', 'same as --exclude-file but ignores casing of filenames in patterns', collect)
+    .option('--ignore-ctime', 'ignore ctime changes when checking for modified files')
+    .option('--ignore-inode', 'ignore inode number and ctime changes when checking for modified files')
+    .option('--no-scan', 'do not run scanner to estimate size of backup')
+    .option('-x, --one-file-system', "exclude other file systems, don't cross filesystem boundaries and subvolumes")
+    .option('--parent <snapshot>', 'use this parent snapshot (default: latest snapshot in the group determined by --group-by and not newer than the timestamp determined by --time)')
+    .option('--read-concurrency <n>', 'accepted for the sake of scripts: how many files are read at once follows the machine', (text) => parseCount(text))
+    .option('--skip-if-unchanged', 'skip snapshot creation if identical to parent snapshot')
+    .option('--stdin', 'read backup from stdin')
+    .option('--stdin-filename <filename>', 'filename to use when reading from stdin', 'stdin')
+    .option('--stdin-from-command', 'interpret arguments as command to execute and store its stdout')
+    .option('--tag <tags>', 'add tags for the new snapshot in the format `tag[,tag,...]` (can be specified multiple times)', collect)
+    .option('--time <time>', "time of the backup (ex. '2012-11-01 22:08:41') (default: now)", parseTime)
+    .option('--with-atime', 'store the atime for all files and directories')
+    .action((targets, flags) => backup(start(), targets, flags));
+}
+
+async function backup(context: Context, args: readonly string[], flags: Flags): Promise<void> {
+  const { env, globals, signal, ui } = context;
+  checkStdin(args, flags);
+  if (!globals.lock) ui.warn('Warning: a backup needs its lock, --no-lock is not followed');
+  context.stdinIsData = flags.stdin ?? false;
+  const engine = await import('restic-engine');
+  const streamed = isStream(flags);
+  const targets = streamed ? [] : await allTargets(engine, context, args, flags);
+  const source = streamed ? streamSource(engine, args, flags) : await fileSource(engine, env, targets, flags);
+  const { dryRun = false, force = false } = flags;
+  await withRepository(context, async (repository) => {
+    using report = createBackupReport(ui, { dryRun, force, stream: streamed, targets });
+    const result = await engine.backup(repository, {
+      source,
+      dryRun,
+      force,
+      hostname: (flags.host ?? env['RESTIC_HOST']) || undefined,
+      tags: (flags.tag ?? []).flatMap(splitTags).filter((tag) => tag !== ''),
+      time: flags.time,
+      excludes: flags.exclude,
+      parent: flags.parent,
+      groupBy: flags.groupBy,
+      skipIfUnchanged: flags.skipIfUnchanged,
+      ignoreInode: flags.ignoreInode ?? isTrue(env, 'RESTIC_IGNORE_INODE'),
+      ignoreCtime: flags.ignoreCtime ?? isTrue(env, 'RESTIC_IGNORE_CTIME'),
+      programVersion: `restic-engine ${programVersion()}`,
+      retryLockMs: globals.retryLockMs,
+      signal,
+      ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),
+      onItem: report.onItem,
+      onError: report.onError,
+    });
+    report.finish(result);
+    if (result.errors.length > 0) throw new Incomplete(3, 'Warning: at least one source file could not be read');
+  });
+}
+
+function isStream({ stdin, stdinFromCommand }: Flags): boolean {
+  return stdin === true || stdinFromCommand === true;
+}
+
+function checkStdin(args: readonly string[], flags: Flags): void {
+  if (!isStream(flags)) return;
+  const lists = [...(flags.filesFrom ?? []), ...(flags.filesFromRaw ?? []), ...(flags.filesFromVerbatim ?? [])];
+  if (lists.length > 0) throw new Fatal('--stdin and --files-from cannot be used together');
+  if (flags.stdinFilename === '') throw new UsageError('failed to backup from stdin: invalid filename specified');
+  if (flags.stdinFromCommand) {
+    if (args.length === 0) throw new UsageError('no command was specified as argument');
+  } else if (args.length > 0) throw new Fatal('--stdin was specified and files/dirs were listed as arguments');
+}
+
+function streamSource(engine: Engine, args: readonly string[], flags: Flags): Source {
+  return engine.stream({
+    path: flags.stdinFilename,
+    content: flags.stdinFromCommand ? commandOutput(args) : process.stdin,
+  });
+}
+
+async function allTargets(engine: Engine, { ui }: Context, args: readonly string[], flags: Flags): Promise<string[]> {
+  const { filesFrom: globs = [], filesFromVerbatim: verbatim = [], filesFromRaw: raw = [] } = flags;
+  const targets = [...(await readTargets(engine, { globs, verbatim, raw }, ui)), ...args];
+  if (targets.length === 0) throw new Fatal('nothing to backup, please specify source files/dirs');
+  return targets;
+}
+
+async function fileSource(engine: Engine, env: Environment, targets: readonly string[], flags: Flags): Promise<Source> {
+  return engine.files({
+    targets,
+    excludes: [...(flags.exclude ?? []), ...(await readPatterns(engine, flags.excludeFile ?? [], env))],
+    iexcludes: [...(flags.iexclude ?? []), ...(await readPatterns(engine, flags.iexcludeFile ?? [], env))],
+    excludeIfPresent: flags.excludeIfPresent,
+    excludeCaches: flags.excludeCaches,
+    excludeLargerThan: flags.excludeLargerThan,
+    oneFileSystem: flags.oneFileSystem,
+    withAtime: flags.withAtime,
+    scan: flags.scan,
+  });
+}
+
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+
+function isTrue(env: Environment, name: string): boolean {
+  return TRUE.has(env[name] ?? '');
+}

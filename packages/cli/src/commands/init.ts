@@ -1,0 +1,94 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { InitResult } from 'restic-engine';
+import type { Context, Start } from '../context.ts';
+import { Fatal } from '../failure.ts';
+import type { RepositorySources } from '../globals.ts';
+import { newPassword, openPlace, openWithPassword } from '../open.ts';
+import type { Engine } from '../open.ts';
+import type { PasswordSources } from '../password.ts';
+
+/** The repository whose chunker parameters are copied. */
+interface Secondary {
+  readonly repository: RepositorySources;
+  readonly password: PasswordSources;
+  readonly keyHint: string | undefined;
+}
+
+export function defineInit(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return program
+    .command('init')
+    .description('Initialize a new repository.')
+    .option('--repository-version <string>', "repository format version to use, allowed values are a format version, 'latest' and 'stable'", 'stable')
+    .option('--copy-chunker-params', 'copy chunker parameters from the secondary repository (useful with the copy command)')
+    .option('--from-repo <repository>', 'source repository to copy chunker parameters from (default: $RESTIC_FROM_REPOSITORY)')
+    .option('--from-repository-file <file>', 'file from which to read the source repository location (default: $RESTIC_FROM_REPOSITORY_FILE)')
+    .option('--from-password-file <file>', 'file to read the source repository password from (default: $RESTIC_FROM_PASSWORD_FILE)')
+    .option('--from-password-command <command>', 'command to obtain the source repository password from (default: $RESTIC_FROM_PASSWORD_COMMAND)')
+    .option('--from-key-hint <string>', 'key ID of key to try decrypting the source repository first (default: $RESTIC_FROM_KEY_HINT)')
+    .option('--from-insecure-no-password', 'use an empty password for the source repository (insecure)')
+    .action(async (options) => {
+      const context = start();
+      const { env } = context;
+      const version = parseVersion(options.repositoryVersion);
+      const secondary: Secondary = {
+        repository: {
+          location: (options.fromRepo ?? env['RESTIC_FROM_REPOSITORY']) || undefined,
+          file: (options.fromRepositoryFile ?? env['RESTIC_FROM_REPOSITORY_FILE']) || undefined,
+        },
+        password: {
+          command: (options.fromPasswordCommand ?? env['RESTIC_FROM_PASSWORD_COMMAND']) || undefined,
+          file: (options.fromPasswordFile ?? env['RESTIC_FROM_PASSWORD_FILE']) || undefined,
+          text: env['RESTIC_FROM_PASSWORD'] || undefined,
+          insecureNoPassword: options.fromInsecureNoPassword ?? false,
+        },
+        keyHint: (options.fromKeyHint ?? env['RESTIC_FROM_KEY_HINT']) || undefined,
+      };
+      const copy = options.copyChunkerParams ?? false;
+      if (!copy && (options.fromRepo ?? options.fromRepositoryFile) !== undefined) {
+        throw new Fatal('Secondary repository must only be specified when copying the chunker parameters');
+      }
+      const { location, file } = secondary.repository;
+      if (copy && location === undefined && file === undefined) {
+        throw new Fatal('Please specify a source repository location (--from-repo or --from-repository-file)');
+      }
+      await init(context, version, copy ? secondary : undefined);
+    });
+}
+
+async function init(context: Context, version: 1 | 2, secondary: Secondary | undefined): Promise<void> {
+  const { globals, signal, ui } = context;
+  const engine = await import('restic-engine');
+  const chunkerPolynomial = secondary && (await copyPolynomial(context, engine, secondary));
+  await using backend = await openPlace(context, engine, globals.repository);
+  const password = await newPassword(context, globals.password, '--insecure-no-password');
+  let made: InitResult;
+  try {
+    made = await engine.initRepository({ backend, password, version, chunkerPolynomial, signal });
+  } catch (error) {
+    if (!engine.EngineError.is(error, 'already-exists')) throw error;
+    throw new Fatal(`create repository at ${backend.location} failed: ${error.message}`);
+  }
+  if (ui.json) {
+    ui.line(JSON.stringify({ message_type: 'initialized', id: made.id, repository: backend.location }));
+    return;
+  }
+  ui.say(`created restic repository ${made.id.slice(0, 10)} at ${backend.location}`);
+  if (secondary !== undefined) ui.say(' with chunker parameters copied from secondary repository');
+  ui.say(
+    '\nKeep the password safe: without it nobody can read this repository,\nand what is stored in it is lost for good.',
+  );
+}
+
+/** Repositories with the same polynomial cut files alike, so that copies between them find what is there already. */
+async function copyPolynomial(context: Context, engine: Engine, secondary: Secondary): Promise<string> {
+  await using backend = await openPlace(context, engine, secondary.repository);
+  await using repository = await openWithPassword(context, engine, backend, secondary.password, secondary.keyHint);
+  return repository.config.chunkerPolynomial;
+}
+
+function parseVersion(text: string): 1 | 2 {
+  if (text === 'latest' || text === 'stable' || text === '2') return 2;
+  if (text === '1') return 1;
+  if (/^\d+$/.test(text)) throw new Fatal('only repository versions between 1 and 2 are allowed');
+  throw new Fatal('invalid repository version');
+}

@@ -1,0 +1,122 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { KeyInfo } from 'restic-engine';
+import type { Context, Start } from '../context.ts';
+import { Fatal, UsageError } from '../failure.ts';
+import { newPassword, withLockedRepository, withRepository } from '../open.ts';
+import type { Password } from '../password.ts';
+import { renderTable } from '../render/table.ts';
+import { formatLocalTime } from '../render/time.ts';
+
+const EMPTY_FLAG = '--new-insecure-no-password';
+
+interface NewKeyFlags {
+  readonly host?: string | undefined;
+  readonly user?: string | undefined;
+  readonly newInsecureNoPassword?: true | undefined;
+  readonly newPasswordFile?: string | undefined;
+}
+
+export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  const key = program.command('key').description('Manage the keys of a repository: each opens it with a password of its own.');
+  key
+    .command('list')
+    .summary('List keys (passwords)')
+    .description('List the keys of the repository. The one in use is marked.')
+    .action(() => list(start()));
+  key
+    .command('add')
+    .summary('Add a new key (password) to the repository; returns the new key ID')
+    .description('Add a key with a new password and print its ID.')
+    .option('--host <string>', 'the hostname for new key')
+    .option(EMPTY_FLAG, 'add an empty password for the repository (insecure)')
+    .option('--new-password-file <file>', 'file from which to read the new password')
+    .option('--user <string>', 'the username for new key')
+    .action((options) => add(start(), options));
+  key
+    .command('passwd')
+    .summary('Change key (password); creates a new key ID and removes the old key ID, returns new key ID')
+    .description('Put a key with a new password in the place of the one in use.')
+    .option('--host <string>', 'the hostname for new key')
+    .option(EMPTY_FLAG, 'add an empty password for the repository (insecure)')
+    .option('--new-password-file <file>', 'file from which to read the new password')
+    .option('--user <string>', 'the username for new key')
+    .action((options) => change(start(), options));
+  key
+    .command('remove')
+    .summary('Remove key ID (password) from the repository')
+    .description('Remove a key. The one in use cannot be removed.')
+    .argument('[ID]')
+    .action((id) => remove(start(), id));
+  return key;
+}
+
+async function list(context: Context): Promise<void> {
+  const { ui } = context;
+  const keys = await withLockedRepository(context, (repository, engine, signal) => engine.listKeys(repository, { signal }));
+  if (ui.json) {
+    const entries = keys.map(({ current, id, username, hostname, created }) => ({
+      current,
+      id,
+      userName: username,
+      hostName: hostname,
+      created: formatLocalTime(created),
+    }));
+    ui.line(JSON.stringify(entries));
+    return;
+  }
+  const columns = [
+    { header: ' ID', cell: ({ current, id }: KeyInfo) => `${current ? '*' : ' '}${id.slice(0, 8)}` },
+    { header: 'User', cell: ({ username }: KeyInfo) => username },
+    { header: 'Host', cell: ({ hostname }: KeyInfo) => hostname },
+    { header: 'Created', cell: ({ created }: KeyInfo) => formatLocalTime(created) },
+  ];
+  for (const line of renderTable(columns, keys)) ui.line(line);
+}
+
+async function add(context: Context, flags: NewKeyFlags): Promise<void> {
+  const { globals, signal, ui } = context;
+  refuseBoth(flags);
+  await withRepository(context, async (repository, engine) => {
+    const password = await passwordOf(context, flags);
+    const { user: username, host: hostname } = flags;
+    const id = await engine.addKey(repository, { password, username, hostname, retryLockMs: globals.retryLockMs, signal });
+    ui.say(`saved new key with ID ${id}`);
+  });
+}
+
+async function change(context: Context, flags: NewKeyFlags): Promise<void> {
+  const { globals, signal, ui } = context;
+  refuseBoth(flags);
+  await withRepository(context, async (repository, engine) => {
+    const password = await passwordOf(context, flags);
+    const { user: username, host: hostname } = flags;
+    const retryLockMs = globals.retryLockMs;
+    const id = await engine.changePassword(repository, { password, username, hostname, retryLockMs, signal });
+    ui.say(`saved new key with ID ${id}`);
+  });
+}
+
+async function remove(context: Context, prefix: string | undefined): Promise<void> {
+  const { globals, signal, ui } = context;
+  if (prefix === undefined) throw new UsageError('key remove expects one argument as the key id');
+  await withRepository(context, async (repository, engine) => {
+    const keys = await engine.listKeys(repository, { signal });
+    const [key, ...others] = keys.filter(({ id }) => id.startsWith(prefix));
+    if (key === undefined) throw new UsageError(`no matching ID found for prefix "${prefix}"`);
+    if (others.length > 0) throw new UsageError(`multiple IDs with prefix "${prefix}" found`);
+    if (key.current) throw new Fatal('refusing to remove key currently used to access repository');
+    await engine.removeKey(repository, key.id, { retryLockMs: globals.retryLockMs, signal });
+    ui.say(`removed key ${key.id}`);
+  });
+}
+
+function refuseBoth({ newPasswordFile, newInsecureNoPassword }: NewKeyFlags): void {
+  if (newPasswordFile !== undefined && newInsecureNoPassword) {
+    throw new UsageError(`only either --new-password-file or ${EMPTY_FLAG} may be specified`);
+  }
+}
+
+function passwordOf(context: Context, { newPasswordFile: file, newInsecureNoPassword }: NewKeyFlags): Promise<Password> {
+  const sources = { command: undefined, file, text: undefined, insecureNoPassword: newInsecureNoPassword === true };
+  return newPassword(context, sources, EMPTY_FLAG);
+}

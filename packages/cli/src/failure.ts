@@ -1,0 +1,67 @@
+/** How a command fails: what is told, and the exit status that restic has for it (restic manual, "Exit status codes"). */
+
+/** The command line itself is wrong. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Something else keeps a command from its work; the message is for people and starts with `Fatal: `. */
+export class Fatal extends Error {
+  override readonly name = 'Fatal';
+}
+
+/** The work is done, but not all of it. */
+export class Incomplete extends Error {
+  override readonly name = 'Incomplete';
+  readonly exit: number;
+
+  constructor(exit: number, message: string) {
+    super(message);
+    this.exit = exit;
+  }
+}
+
+export interface Failure {
+  readonly exit: number;
+  /** May have several lines. */
+  readonly message: string;
+}
+
+/** What to tell of an error, and the exit status. `location` is the repository's, without secrets. */
+export async function explain(error: unknown, location: string | undefined): Promise<Failure> {
+  if (error instanceof UsageError) return { exit: 1, message: error.message };
+  if (error instanceof Fatal) return { exit: 1, message: `Fatal: ${error.message}` };
+  if (error instanceof Incomplete) return { exit: error.exit, message: error.message };
+  if (!(error instanceof Error)) return { exit: 1, message: `Fatal: ${String(error)}` };
+  if (error.name === 'EngineError') return explainEngineError(error, location);
+  // A system error names the file and the cause; anything else is a mistake of this program and its place matters.
+  const known = 'code' in error;
+  return { exit: 1, message: `Fatal: ${known ? error.message : (error.stack ?? error.message)}` };
+}
+
+/** The engine is loaded only where its error says that it has been loaded before. */
+async function explainEngineError(error: Error, location: string | undefined): Promise<Failure> {
+  const { CODES, EngineError } = await import('restic-engine');
+  if (!EngineError.is(error)) return { exit: 1, message: `Fatal: ${error.message}` };
+  const exit = CODES[error.code].exit;
+  switch (error.code) {
+    case 'no-repository':
+      return { exit, message: `Fatal: repository does not exist\nIs there a repository at the following location?\n${location ?? ''}` };
+    case 'wrong-password':
+      return { exit, message: 'Fatal: wrong password or no key found' };
+    case 'locked':
+      return { exit, message: lockedMessage(error.message, error.context) };
+    case 'aborted':
+      return { exit, message: 'interrupted' };
+    default:
+      return { exit, message: `Fatal: ${error.message}` };
+  }
+}
+
+function lockedMessage(message: string, context: Readonly<Record<string, string | number | boolean>>): string {
+  const lines = [`unable to create lock in backend: ${message}`];
+  const { lock } = context;
+  if (typeof lock === 'string') lines.push(`storage ID ${lock.slice(0, 8)}`);
+  lines.push('the `unlock` command can be used to remove stale locks');
+  return lines.join('\n');
+}

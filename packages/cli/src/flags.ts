@@ -1,0 +1,164 @@
+/** The flags every command takes, before it or after it. */
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { UsageError } from './failure.ts';
+
+/** What the command line says, before the environment has its word. */
+export interface GlobalFlags {
+  repo?: string;
+  repositoryFile?: string;
+  passwordFile?: string;
+  passwordCommand?: string;
+  keyHint?: string;
+  insecureNoPassword?: boolean;
+  quiet?: boolean;
+  verbose?: number;
+  json?: boolean;
+  noLock?: boolean;
+  retryLock?: string;
+  compression?: string;
+  packSize?: string;
+  noExtraVerify?: boolean;
+}
+
+interface GlobalFlag {
+  readonly flags: string;
+  readonly description: string;
+  apply(flags: GlobalFlags, value: string): void;
+}
+
+/** A flag of restic that would change what happens but cannot yet: an error, never silence. */
+function missing(flags: string, description: string): GlobalFlag {
+  const [name = flags] = flags.replace(/^-., /, '').split(' ');
+  return {
+    flags,
+    description: `${description} (not available yet)`,
+    apply() {
+      throw new UsageError(`${name} is not available yet`);
+    },
+  };
+}
+
+/** There is no cache on disk yet, so these have nothing to do; results are the same with and without. */
+function ignored(flags: string, description: string): GlobalFlag {
+  return { flags, description: `${description} (no effect: there is no cache yet)`, apply() {} };
+}
+
+const GLOBAL_FLAGS: readonly GlobalFlag[] = [
+  {
+    flags: '-r, --repo <repository>',
+    description: 'repository to backup to or restore from (default: $RESTIC_REPOSITORY)',
+    apply: (flags, value) => void (flags.repo = value),
+  },
+  {
+    flags: '--repository-file <file>',
+    description: 'file to read the repository location from (default: $RESTIC_REPOSITORY_FILE)',
+    apply: (flags, value) => void (flags.repositoryFile = value),
+  },
+  {
+    flags: '-p, --password-file <file>',
+    description: 'file to read the repository password from (default: $RESTIC_PASSWORD_FILE)',
+    apply: (flags, value) => void (flags.passwordFile = value),
+  },
+  {
+    flags: '--password-command <command>',
+    description: 'command to obtain the repository password from (default: $RESTIC_PASSWORD_COMMAND)',
+    apply: (flags, value) => void (flags.passwordCommand = value),
+  },
+  {
+    flags: '--key-hint <key>',
+    description: 'key ID of key to try decrypting first (default: $RESTIC_KEY_HINT)',
+    apply: (flags, value) => void (flags.keyHint = value),
+  },
+  {
+    flags: '--insecure-no-password',
+    description: 'use an empty password for the repository, must be passed to every command (insecure)',
+    apply: (flags) => void (flags.insecureNoPassword = true),
+  },
+  {
+    flags: '-q, --quiet',
+    description: 'do not output comprehensive progress report',
+    apply: (flags) => void (flags.quiet = true),
+  },
+  {
+    flags: '-v, --verbose',
+    description: 'be verbose (specify multiple times or a level using --verbose=n, max level/times is 2)',
+    apply: (flags) => void (flags.verbose = (flags.verbose ?? 0) + 1),
+  },
+  {
+    flags: '--json',
+    description: 'set output mode to JSON for commands that support it',
+    apply: (flags) => void (flags.json = true),
+  },
+  {
+    flags: '--no-lock',
+    description: 'do not lock the repository, this allows some operations on read-only repositories',
+    apply: (flags) => void (flags.noLock = true),
+  },
+  {
+    flags: '--retry-lock <duration>',
+    description: 'retry to lock the repository if it is already locked, takes a value like 5m or 2h (default: no retries)',
+    apply: (flags, value) => void (flags.retryLock = value),
+  },
+  {
+    flags: '--compression <mode>',
+    description: 'compression mode, one of (auto|off|fastest|better|max) (default: $RESTIC_COMPRESSION or auto)',
+    apply: (flags, value) => void (flags.compression = value),
+  },
+  {
+    flags: '--pack-size <size>',
+    description: 'target pack size in MiB, created pack files may be larger (default: $RESTIC_PACK_SIZE)',
+    apply: (flags, value) => void (flags.packSize = value),
+  },
+  {
+    flags: '--no-extra-verify',
+    description: 'skip additional verification of data before upload',
+    apply: (flags) => void (flags.noExtraVerify = true),
+  },
+  ignored('--cache-dir <directory>', 'set the cache directory'),
+  ignored('--cleanup-cache', 'auto remove old cache directories'),
+  ignored('--no-cache', 'do not use a local cache'),
+  missing('-o, --option <key=value>', 'set extended option'),
+  missing('--limit-download <rate>', 'limits downloads to a maximum rate in KiB/s'),
+  missing('--limit-upload <rate>', 'limits uploads to a maximum rate in KiB/s'),
+  missing('--cacert <file>', 'file to load root certificates from'),
+  missing('--tls-client-cert <file>', 'file with a TLS client certificate and private key'),
+  missing('--insecure-tls', 'skip TLS certificate verification'),
+  missing('--http-user-agent <string>', 'set a http user agent for outgoing http requests'),
+  missing('--stuck-request-timeout <duration>', 'duration after which to retry stuck requests'),
+];
+
+/** Lets `command` and its own commands take the global flags; what is given lands in `flags`. */
+export function declareGlobalFlags(command: CommandUnknownOpts, flags: GlobalFlags): void {
+  for (const { flags: text, description, apply } of GLOBAL_FLAGS) {
+    const option = new Option(text, description).helpGroup('Global Flags:');
+    command.addOption(option);
+    command.on(`option:${option.name()}`, (value: string) => apply(flags, value));
+  }
+  for (const child of command.commands) declareGlobalFlags(child, flags);
+}
+
+/** `--verbose=2` as the two flags it stands for; the words after `--` are left alone. */
+export function expandVerbose(argv: readonly string[]): string[] {
+  const end = argv.indexOf('--');
+  const last = end < 0 ? argv.length : end;
+  return argv.flatMap((word, index) => {
+    const level = index < last ? /^--verbose=(\d+)$/.exec(word)?.[1] : undefined;
+    return level === undefined ? word : Array.from({ length: Math.min(Number(level), 2) }, () => '--verbose');
+  });
+}
+
+/** The first words that are neither flags nor values of global flags: the command, and what follows it. */
+export function findOperands(argv: readonly string[]): string[] {
+  const takesValue = new Set(
+    GLOBAL_FLAGS.filter(({ flags }) => flags.includes('<')).flatMap(({ flags }) => flags.replace(/ <.*/, '').split(', ')),
+  );
+  const operands: string[] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? '';
+    if (word === '--') break;
+    if (!word.startsWith('-')) operands.push(word);
+    // In a group such as `-qr`, the last letter takes the next word.
+    else if (takesValue.has(word) || (/^-[a-z]+$/i.test(word) && takesValue.has(`-${word.at(-1) ?? ''}`))) index++;
+  }
+  return operands;
+}

@@ -1,0 +1,89 @@
+/** Opening what the global flags name. */
+import type { Backend, Repository } from 'restic-engine';
+import type { Context } from './context.ts';
+import { Fatal } from './failure.ts';
+import { repositoryLocation } from './globals.ts';
+import type { RepositorySources } from './globals.ts';
+import { askOnTerminal, canAsk, readPasswordLine, refuseEmpty, resolvePassword } from './password.ts';
+import type { Password, PasswordSources } from './password.ts';
+
+/** As often as restic asks for a password. */
+const ATTEMPTS = 3;
+
+export type Engine = typeof import('restic-engine');
+
+/** The place of a repository, made ready for use over networks that fail. The caller disposes of it. */
+export async function openPlace(context: Context, engine: Engine, sources: RepositorySources): Promise<Backend> {
+  const backend = await engine.openBackend(await repositoryLocation(sources));
+  context.location = backend.location;
+  return backend;
+}
+
+/** Opens the repository of the global flags, does the work, and closes everything. */
+export async function withRepository<T>(
+  context: Context,
+  work: (repository: Repository, engine: Engine) => Promise<T>,
+): Promise<T> {
+  const { globals } = context;
+  const engine = await import('restic-engine');
+  await using backend = await openPlace(context, engine, globals.repository);
+  await using repository = await openWithPassword(context, engine, backend, globals.password, globals.keyHint);
+  if (context.ui.terminal) {
+    const { id, version } = repository.config;
+    const level = version === 1 ? '' : `, compression level ${globals.compression ?? 'auto'}`;
+    context.ui.say(`repository ${id.slice(0, 8)} opened (version ${version}${level})`);
+  }
+  return await work(repository, engine);
+}
+
+/** Like {@link withRepository}, under a lock that keeps the repository's files where they are; none with --no-lock. */
+export async function withLockedRepository<T>(
+  context: Context,
+  work: (repository: Repository, engine: Engine, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { globals, signal } = context;
+  return withRepository(context, async (repository, engine) => {
+    if (!globals.lock) return work(repository, engine, signal);
+    await using lock = await repository.lock({ retryMs: globals.retryLockMs, signal });
+    return await work(repository, engine, lock.signal);
+  });
+}
+
+/** Opens a repository; a person who mistypes the password may try again. */
+export async function openWithPassword(
+  context: Context,
+  engine: Engine,
+  backend: Backend,
+  sources: PasswordSources,
+  keyHint: string | undefined,
+): Promise<Repository> {
+  const { globals, signal, ui } = context;
+  const { compression, packSize, verifyWrites } = globals;
+  const open = (password: Password): Promise<Repository> =>
+    engine.openRepository({ backend, password, keyHint, compression, packSize, verifyWrites, signal });
+  const known = await resolvePassword(sources, { signal });
+  if (known !== undefined) return open(known);
+  if (context.stdinIsData) throw new Fatal('cannot read both password and data from stdin');
+  if (!canAsk()) return open(refuseEmpty(await readPasswordLine(), '--insecure-no-password'));
+  for (let attempt = 1; ; attempt++) {
+    const password = refuseEmpty(await askOnTerminal('enter password for repository', signal), '--insecure-no-password');
+    try {
+      return await open(password);
+    } catch (error) {
+      if (!engine.EngineError.is(error, 'wrong-password') || attempt === ATTEMPTS) throw error;
+      ui.warn(`${error.message}. Try again`);
+    }
+  }
+}
+
+/** A password for a key that does not exist yet: from its sources, or asked for twice. */
+export async function newPassword(context: Context, sources: PasswordSources, emptyFlag: string): Promise<Password> {
+  const { signal } = context;
+  const known = await resolvePassword(sources, { signal, emptyFlag });
+  if (known !== undefined) return known;
+  if (!canAsk()) return refuseEmpty(await readPasswordLine(), emptyFlag);
+  const first = await askOnTerminal('enter new password', signal);
+  const second = await askOnTerminal('enter password again', signal);
+  if (first !== second) throw new Fatal('passwords do not match');
+  return refuseEmpty(first, emptyFlag);
+}

@@ -1,0 +1,93 @@
+/** The commands there are; each is loaded when it is called. */
+import { Command } from '@commander-js/extra-typings';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { Start } from './context.ts';
+import { declareGlobalFlags, findOperands } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+
+/** Adds a command with its flags and its action to the program. */
+export type Define = (program: CommandUnknownOpts, start: Start) => CommandUnknownOpts;
+
+interface Entry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Define>;
+}
+
+const COMMANDS: readonly Entry[] = [
+  {
+    name: 'backup',
+    summary: 'Create a new backup of files and/or directories',
+    load: async () => (await import('./commands/backup.ts')).defineBackup,
+  },
+  {
+    name: 'cat',
+    summary: 'Print internal objects to stdout',
+    load: async () => (await import('./commands/cat.ts')).defineCat,
+  },
+  {
+    name: 'init',
+    summary: 'Initialize a new repository',
+    load: async () => (await import('./commands/init.ts')).defineInit,
+  },
+  {
+    name: 'key',
+    summary: 'Manage keys (passwords)',
+    load: async () => (await import('./commands/key.ts')).defineKey,
+  },
+  {
+    name: 'ls',
+    summary: 'List files in a snapshot',
+    load: async () => (await import('./commands/ls.ts')).defineLs,
+  },
+  {
+    name: 'restore',
+    summary: 'Extract the data from a snapshot',
+    load: async () => (await import('./commands/restore.ts')).defineRestore,
+  },
+  {
+    name: 'snapshots',
+    summary: 'List all snapshots',
+    load: async () => (await import('./commands/snapshots.ts')).defineSnapshots,
+  },
+  {
+    name: 'unlock',
+    summary: 'Remove locks other processes created',
+    load: async () => (await import('./commands/unlock.ts')).defineUnlock,
+  },
+  {
+    name: 'version',
+    summary: 'Print version information',
+    load: async () => (await import('./commands/version.ts')).defineVersion,
+  },
+];
+
+/** restic's commands that are not here yet: who calls one is told so. */
+const MISSING: ReadonlySet<string> = new Set(
+  'cache check copy diff dump features find forget generate list migrate mount options prune recover repair rewrite self-update stats tag'.split(' '),
+);
+
+/** The program, with the command that `argv` names ready to run; of the others it has the names. */
+export async function buildProgram(argv: readonly string[], flags: GlobalFlags, start: Start): Promise<CommandUnknownOpts> {
+  const program: CommandUnknownOpts = new Command('restic-engine')
+    .description('Encrypted, deduplicated backups in repositories that restic reads and writes too.')
+    .usage('[command]')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .addHelpText('after', '\nUse "restic-engine [command] --help" for more information about a command.');
+  const [first, second] = findOperands(argv);
+  const wanted = first === 'help' ? second : first;
+  for (const { name, summary, load } of COMMANDS) {
+    if (name === wanted) (await load())(program, start).summary(summary);
+    else program.command(name).summary(summary);
+  }
+  declareGlobalFlags(program, flags);
+  return program;
+}
+
+/** Is this a command of restic that is not available yet? */
+export function isMissingCommand(name: string | undefined): boolean {
+  return name !== undefined && MISSING.has(name);
+}

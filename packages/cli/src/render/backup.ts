@@ -1,0 +1,164 @@
+/** What `backup` tells while it works and at the end, as text and as restic's JSON. */
+import type { BackupItem, BackupProgress, BackupResult, ItemError } from 'restic-engine';
+import type { Ui } from '../ui.ts';
+import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
+import { toJson, withoutZero } from './json.ts';
+import { createTicker, remainingMs } from './ticker.ts';
+
+export interface BackupReport extends Disposable {
+  onProgress(progress: BackupProgress): void;
+  onItem(item: BackupItem): void;
+  onError(error: ItemError): void;
+  finish(result: BackupResult): void;
+}
+
+export interface BackupReportOptions {
+  readonly dryRun: boolean;
+  readonly force: boolean;
+  /** A stream, which never has a parent. */
+  readonly stream: boolean;
+  /** Paths as given by the person. */
+  readonly targets: readonly string[];
+}
+
+export function createBackupReport(ui: Ui, options: BackupReportOptions): BackupReport {
+  const ticker = createTicker<BackupProgress>(ui.intervalMs, (progress, elapsedMs) => {
+    if (ui.json) ui.line(toJson(statusJson(progress, elapsedMs)));
+    else ui.status([statusText(progress, elapsedMs), ...progress.currentFiles]);
+  });
+  return {
+    onProgress: (progress) => ticker.update(progress),
+    onItem: (item) => tellItem(ui, item),
+    onError: (error) => tellError(ui, error, options.targets),
+    finish: (result) => tellResult(ui, result, options),
+    [Symbol.dispose]() {
+      ticker[Symbol.dispose]();
+      ui.clearStatus();
+    },
+  };
+}
+
+function statusText(progress: BackupProgress, elapsedMs: number): string {
+  const { filesDone, filesTotal, bytesDone, bytesTotal, errors } = progress;
+  const left = remainingMs(elapsedMs, bytesDone, bytesTotal);
+  const percent = bytesTotal === undefined ? '' : `${formatPercent(bytesDone, bytesTotal)}  `;
+  const total = filesTotal === undefined ? '' : `total ${filesTotal} files ${formatBytes(bytesTotal ?? 0)}, `;
+  const eta = left === undefined ? '' : ` ETA ${formatDuration(left)}`;
+  return `[${formatDuration(elapsedMs)}] ${percent}${filesDone} files ${formatBytes(bytesDone)}, ${total}${errors} errors${eta}`;
+}
+
+/** The members of restic's status message; those that are 0 are left out. */
+export function statusJson(progress: BackupProgress, elapsedMs: number): Record<string, unknown> {
+  const { filesDone, filesTotal, bytesDone, bytesTotal, errors, currentFiles } = progress;
+  const seconds = (ms: number | undefined): number => Math.floor((ms ?? 0) / 1000);
+  return {
+    message_type: 'status',
+    ...withoutZero({
+      seconds_elapsed: seconds(elapsedMs),
+      seconds_remaining: seconds(remainingMs(elapsedMs, bytesDone, bytesTotal)),
+    }),
+    percent_done: bytesTotal ? Math.min(1, bytesDone / bytesTotal) : 0,
+    ...withoutZero({
+      total_files: filesTotal,
+      files_done: filesDone,
+      total_bytes: bytesTotal,
+      bytes_done: bytesDone,
+      error_count: errors,
+      current_files: currentFiles,
+    }),
+  };
+}
+
+function tellItem(ui: Ui, item: BackupItem): void {
+  const path = item.kind === 'dir' ? `${item.path}/` : item.path;
+  const action = item.action === 'changed' ? 'modified' : item.action;
+  if (ui.json && ui.verbosity >= 2) ui.line(toJson(itemJson(item, path, action)));
+  if (!ui.json && ui.verbosity >= 3) ui.line(action === 'unchanged' ? `unchanged ${path}` : itemText(item, path, action));
+}
+
+function itemText(item: BackupItem, path: string, action: string): string {
+  const { kind, dataSize, dataSizeInRepo, metadataSize, durationMs } = item;
+  const metadata = kind === 'dir' ? `, ${formatBytes(metadataSize)} metadata` : '';
+  const sizes = `${formatBytes(dataSize)} added, ${formatBytes(dataSizeInRepo)} stored${metadata}`;
+  return `${action.padEnd(9)} ${path}, saved in ${(durationMs / 1000).toFixed(3)}s (${sizes})`;
+}
+
+function itemJson(item: BackupItem, path: string, action: string): Record<string, unknown> {
+  return {
+    message_type: 'verbose_status',
+    action,
+    item: path,
+    duration: item.durationMs / 1000,
+    data_size: item.dataSize,
+    data_size_in_repo: item.dataSizeInRepo,
+    metadata_size: item.metadataSize,
+    metadata_size_in_repo: 0,
+    total_files: 0,
+  };
+}
+
+function tellError(ui: Ui, { path, during, error }: ItemError, targets: readonly string[]): void {
+  if (ui.json) {
+    ui.errorLine(toJson({ message_type: 'error', error: { message: error.message }, during, item: path }));
+    return;
+  }
+  const missing = error.code === 'not-found' && targets.includes(path);
+  ui.warn(missing ? `${path} does not exist, skipping` : `error: ${error.message}`);
+}
+
+function tellResult(ui: Ui, result: BackupResult, { dryRun, force, stream }: BackupReportOptions): void {
+  const { parentId, problems, snapshotId } = result;
+  for (const problem of problems) {
+    if (ui.json) ui.errorLine(toJson({ message_type: 'warning', message: problem }));
+    else if (ui.verbosity > 0) ui.warn(`Warning: ${problem}`);
+  }
+  if (ui.json) {
+    ui.line(toJson(summaryJson(result, dryRun)));
+    return;
+  }
+  if (parentId !== undefined && !force) ui.say(`using parent snapshot ${parentId.slice(0, 8)}`);
+  else if (!stream) ui.say('no parent snapshot found, will read all files');
+  for (const line of summaryText(result, dryRun, ui.verbosity > 1)) ui.say(line);
+  if (snapshotId !== undefined) ui.say(`snapshot ${snapshotId.slice(0, 8)} saved`);
+  else if (!dryRun) ui.say('skipped creating snapshot');
+}
+
+function summaryText({ summary, durationMs }: BackupResult, dryRun: boolean, verbose: boolean): string[] {
+  const row = (title: string, added: number, changed: number, same: number): string =>
+    `${title.padEnd(12)} ${String(added).padStart(5)} new, ${String(changed).padStart(5)} changed, ${String(same).padStart(5)} unmodified`;
+  const count = (title: string, value: number): string => `${title.padEnd(12)} ${String(value).padStart(5)} new`;
+  const added = `${formatBytes(summary.dataAdded).padEnd(5)} (${formatBytes(summary.dataAddedPacked).padEnd(5)} stored)`;
+  const processed = `${summary.totalFilesProcessed} files, ${formatBytes(summary.totalBytesProcessed)}`;
+  return [
+    '',
+    row('Files:', summary.filesNew, summary.filesChanged, summary.filesUnmodified),
+    row('Dirs:', summary.dirsNew, summary.dirsChanged, summary.dirsUnmodified),
+    ...(verbose ? [count('Data Blobs:', summary.dataBlobs), count('Tree Blobs:', summary.treeBlobs)] : []),
+    `${dryRun ? 'Would add' : 'Added'} to the repository: ${added}`,
+    '',
+    `processed ${processed} in ${formatDuration(durationMs)}`,
+  ];
+}
+
+/** restic's summary message. */
+export function summaryJson({ summary, snapshotId, durationMs }: BackupResult, dryRun: boolean): Record<string, unknown> {
+  return {
+    message_type: 'summary',
+    files_new: summary.filesNew,
+    files_changed: summary.filesChanged,
+    files_unmodified: summary.filesUnmodified,
+    dirs_new: summary.dirsNew,
+    dirs_changed: summary.dirsChanged,
+    dirs_unmodified: summary.dirsUnmodified,
+    data_blobs: summary.dataBlobs,
+    tree_blobs: summary.treeBlobs,
+    data_added: summary.dataAdded,
+    data_added_packed: summary.dataAddedPacked,
+    total_files_processed: summary.totalFilesProcessed,
+    total_bytes_processed: summary.totalBytesProcessed,
+    total_duration: durationMs / 1000,
+    backup_start: summary.backupStart,
+    backup_end: summary.backupEnd,
+    ...withoutZero({ snapshot_id: snapshotId, dry_run: dryRun }),
+  };
+}

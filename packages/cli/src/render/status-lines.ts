@@ -1,0 +1,47 @@
+/** A few lines at the bottom of a terminal that are drawn over and over. */
+import { stripVTControlCharacters } from 'node:util';
+import type { WriteStream } from 'node:tty';
+import { displayWidth } from './table.ts';
+
+const CLEAR_LINE = '\u001B[2K\r';
+const UP = '\u001B[1A';
+
+export class StatusLines {
+  readonly #stream: WriteStream;
+  #shown = 0;
+
+  constructor(stream: WriteStream) {
+    this.#stream = stream;
+  }
+
+  show(lines: readonly string[]): void {
+    const width = Math.max(20, this.#stream.columns) - 1;
+    const rows = lines.slice(0, Math.max(1, this.#stream.rows - 1)).map((line) => fit(line, width));
+    this.#stream.write(`${this.#erase()}${rows.join('\n')}`);
+    this.#shown = rows.length;
+  }
+
+  clear(): void {
+    if (this.#shown === 0) return;
+    this.#stream.write(this.#erase());
+    this.#shown = 0;
+  }
+
+  #erase(): string {
+    return CLEAR_LINE + (UP + CLEAR_LINE).repeat(Math.max(0, this.#shown - 1));
+  }
+}
+
+/** File names may hold anything: control characters would move the cursor. */
+function fit(line: string, width: number): string {
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  const plain = stripVTControlCharacters(line).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  let text = '';
+  let used = 0;
+  for (const char of plain) {
+    used += displayWidth(char);
+    if (used > width) break;
+    text += char;
+  }
+  return text;
+}

@@ -1,0 +1,85 @@
+/** Where a command writes: results on standard output, complaints on standard error, a status line on terminals. */
+import { once } from 'node:events';
+import process from 'node:process';
+import { styleText } from 'node:util';
+import { StatusLines } from './render/status-lines.ts';
+
+/** 0 with --quiet, 1 by default, 2 with -v, 3 with -vv. */
+export type Verbosity = 0 | 1 | 2 | 3;
+
+export interface UiOptions {
+  readonly json: boolean;
+  readonly verbosity: Verbosity;
+  /** Frames per second, from RESTIC_PROGRESS_FPS. */
+  readonly fps?: number | undefined;
+}
+
+const DEFAULT_INTERVAL_MS = 100;
+
+export class Ui {
+  readonly json: boolean;
+  readonly verbosity: Verbosity;
+  /** How often to tell of progress, in ms; undefined: never. */
+  readonly intervalMs: number | undefined;
+  readonly #status: StatusLines | undefined;
+
+  constructor({ json, verbosity, fps }: UiOptions) {
+    this.json = json;
+    this.verbosity = verbosity;
+    const terminal = process.stdout.isTTY && !json;
+    const wanted = verbosity > 0 && (terminal || json || fps !== undefined);
+    this.intervalMs = wanted ? (fps === undefined ? DEFAULT_INTERVAL_MS : 1000 / fps) : undefined;
+    this.#status = terminal ? new StatusLines(process.stdout) : undefined;
+  }
+
+  /** Is a person watching? */
+  get terminal(): boolean {
+    return this.#status !== undefined;
+  }
+
+  /** A result that is always wanted. */
+  line(text: string): void {
+    this.#status?.clear();
+    process.stdout.write(`${text}\n`);
+  }
+
+  /** Bytes as they are. Resolves when more may be written. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    this.#status?.clear();
+    if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+  }
+
+  /** Text for people, from `level` on; nothing with --json. */
+  say(text: string, level: Verbosity = 1): void {
+    if (!this.json && this.verbosity >= level) this.line(text);
+  }
+
+  /** Something went wrong, or might. */
+  warn(text: string): void {
+    this.#status?.clear();
+    process.stderr.write(`${process.stderr.isTTY ? styleText('yellow', text, { stream: process.stderr }) : text}\n`);
+  }
+
+  /** As it is, to standard error. */
+  errorLine(text: string): void {
+    this.#status?.clear();
+    process.stderr.write(`${text}\n`);
+  }
+
+  /** Lines at the bottom of a terminal that are replaced by the next call; plain lines where there is no terminal. */
+  status(lines: readonly string[]): void {
+    if (this.#status !== undefined) this.#status.show(lines);
+    else if (lines[0] !== undefined) process.stdout.write(`${lines[0]}\n`);
+  }
+
+  clearStatus(): void {
+    this.#status?.clear();
+  }
+}
+
+/** Lets pipes take what was written before the process ends. */
+export async function flushOutput(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(async (stream) => {
+    if (stream.writableLength > 0 && !stream.destroyed) await once(stream, 'drain');
+  }));
+}

@@ -1,0 +1,26 @@
+/** The output of a command as content to back up. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Fatal } from '../failure.ts';
+
+/** Runs a command, without a shell, when reading starts. Throws after its last byte if it did not end well. */
+export async function* commandOutput(words: readonly string[]): AsyncGenerator<Uint8Array> {
+  const [program = '', ...args] = words;
+  const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  // Whoever reads meets the failure below.
+  ended.catch(() => undefined);
+  try {
+    await once(child, 'spawn').catch((error: unknown) => {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+      throw new Fatal(`failed to start command: ${program} (${reason})`);
+    });
+    for await (const chunk of child.stdout) {
+      if (chunk instanceof Uint8Array) yield chunk;
+    }
+    const [status, signal]: unknown[] = await ended;
+    if (status !== 0) throw new Fatal(`command failed: ${signal === null ? 'exit status' : 'signal'} ${String(signal ?? status)}`);
+  } finally {
+    child.kill();
+  }
+}

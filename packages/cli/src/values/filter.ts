@@ -1,0 +1,40 @@
+/** The flags that choose snapshots. */
+import { resolve } from 'node:path';
+import type { GroupBy, SnapshotFilter } from 'restic-engine';
+import type { Environment } from '../globals.ts';
+import { UsageError } from '../failure.ts';
+
+/** Collects the values of a flag that may be repeated. */
+export function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value];
+}
+
+/** Each `--tag a,b` is a list of its own. */
+export function splitTags(value: string): string[] {
+  return value.split(',').map((tag) => tag.trim());
+}
+
+export interface FilterFlags {
+  readonly host?: readonly string[] | undefined;
+  readonly tag?: readonly string[] | undefined;
+  readonly path?: readonly string[] | undefined;
+}
+
+/** --host (default $RESTIC_HOST; an empty value takes that back), --tag and --path. */
+export function snapshotFilter({ host, tag = [], path = [] }: FilterFlags, env: Environment): SnapshotFilter {
+  const hosts = (host ?? [env['RESTIC_HOST'] ?? '']).filter((name) => name !== '');
+  return { hosts, tags: tag.map(splitTags), paths: path.map((name) => resolve(name)) };
+}
+
+const GROUPS: Readonly<Record<string, GroupBy>> = { host: 'host', hosts: 'host', path: 'paths', paths: 'paths', tag: 'tags', tags: 'tags' };
+
+/** `host,paths`; the empty text groups by nothing. */
+export function parseGroupBy(text: string): GroupBy[] {
+  return text.split(',').flatMap((word) => {
+    const name = word.trim();
+    if (name === '') return [];
+    const group = GROUPS[name];
+    if (group === undefined) throw new UsageError(`unknown grouping option: "${name}"`);
+    return group;
+  });
+}
