@@ -41,13 +41,14 @@ export function openUnpacked(
   options: { readonly maxBytes?: number } = {},
 ): Uint8Array<ArrayBuffer> {
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
-  if (file.length > maxBytes) {
-    throw new EngineError('too-large', 'a file is too large', { length: file.length, maxBytes });
-  }
   const plain = sealer.open(file);
-  if (version === 1) return plain;
   const first = plain[0];
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) return plain;
-  if (first === COMPRESSED) return decompressUnknown(plain.subarray(1), maxBytes);
-  throw new EngineError('corrupt', 'a file is neither JSON nor compressed', { length: plain.length });
+  if (version === 2 && first === COMPRESSED) return decompressUnknown(plain.subarray(1), maxBytes);
+  if (version === 2 && first !== OPEN_BRACE && first !== OPEN_BRACKET) {
+    throw new EngineError('corrupt', 'a file is neither JSON nor compressed', { length: plain.length });
+  }
+  if (plain.length > maxBytes) {
+    throw new EngineError('too-large', 'a file is too large', { length: plain.length, maxBytes });
+  }
+  return plain;
 }

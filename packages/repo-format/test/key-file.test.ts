@@ -61,7 +61,7 @@ describe('key files', () => {
     ['a huge N', { N: 2 ** 52, r: 8 }, 'too-large'],
     ['huge blocks', { N: 2, r: 2 ** 21 }, 'too-large'],
     ['many lanes', { N: 32_768, r: 8, p: 257 }, 'too-large'],
-    ['many small lanes', { p: 2 ** 22 }, 'too-large'],
+    ['many small lanes', { N: 2, p: 2 ** 22 }, 'too-large'],
     ['a short salt', { salt: 'AAAA' }, 'corrupt'],
     ['a salt that is not base64', { salt: '!' }, 'corrupt'],
     ['no data', { data: '' }, 'corrupt'],

@@ -72,4 +72,11 @@ describe('unpacked files', () => {
     expect(await codeOf(() => openUnpacked(file, 2, sealer, { maxBytes: json.length - 1 }))).toBe('too-large');
     expect(await codeOf(() => openUnpacked(file, 2, sealer, { maxBytes: 100 }))).toBe('too-large');
   });
+
+  it.each([1, 2] as const)('are held to the limit when raw, too (version %s)', async (version) => {
+    const file = sealer.seal(JSON_TEXT);
+    expect(openUnpacked(file, version, sealer, { maxBytes: JSON_TEXT.length })).toEqual(JSON_TEXT);
+    const tooSmall = { maxBytes: JSON_TEXT.length - 1 };
+    expect(await codeOf(() => openUnpacked(file, version, sealer, tooSmall))).toBe('too-large');
+  });
 });
