@@ -16,7 +16,7 @@ export { parseTzif, UTC, zoneFiles } from './time/zone.ts';
 export type { TimeZone } from './time/zone.ts';
 export { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 export type { Snapshot, SnapshotSummary } from './snapshot.ts';
-export { generateMasterKey } from './crypto/master-key.ts';
+export { decodeMasterKey, encodeMasterKey, generateMasterKey } from './crypto/master-key.ts';
 export type { MasterKey } from './crypto/master-key.ts';
 export { nodePrimitives, sha256, sha256Stream } from './crypto/node-primitives.ts';
 export type { Primitives, ScryptParams, Sha256Stream } from './crypto/primitives.ts';
