@@ -19,8 +19,8 @@ export type { BlobLocation } from './index/blob-table.ts';
 export type { BlobRange } from './load/ranges.ts';
 export { withUpload } from './store/upload.ts';
 export type { Upload, UploadOptions, UploadTotals } from './store/upload.ts';
-export { joinSealed, splitSealed } from './store/sealed-batch.ts';
-export type { SealedBatch, SealedPart } from './store/sealed-batch.ts';
+export { sealedBatch } from './store/sealed-batch.ts';
+export type { SealedBatch } from './store/sealed-batch.ts';
 // workers
 export { codecFor } from './codec.ts';
 export type { CodecSpec } from './codec.ts';

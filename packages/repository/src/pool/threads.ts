@@ -40,19 +40,20 @@ interface Failure {
   readonly message: string;
   readonly context: ErrorContext;
   readonly stack?: string | undefined;
-  readonly cause?: unknown;
+  readonly cause?: string | undefined;
 }
 
 function toFailure(error: unknown): Failure {
   if (EngineError.is(error)) {
-    return { code: error.code, message: error.message, context: error.context, stack: error.stack, cause: String(error.cause ?? '') };
+    const cause = error.cause instanceof Error ? error.cause.message : undefined;
+    return { code: error.code, message: error.message, context: error.context, stack: error.stack, cause };
   }
   if (error instanceof Error) return { message: error.message, context: {}, stack: error.stack };
   return { message: String(error), context: {} };
 }
 
 function fromFailure(failure: Failure): Error {
-  const options = failure.cause === undefined || failure.cause === '' ? {} : { cause: failure.cause };
+  const options = failure.cause === undefined ? {} : { cause: failure.cause };
   const error =
     failure.code !== undefined && failure.code in CODES
       ? new EngineError(failure.code, failure.message, failure.context, options)
@@ -132,7 +133,7 @@ class Thread {
 
   #die(error: Error): void {
     this.#dead ??= error;
-    for (const run of [...this.#pending.keys()]) this.#settle(run)?.reject(error);
+    for (const run of this.#pending.keys()) this.#settle(run)?.reject(error);
   }
 }
 

@@ -1,25 +1,27 @@
 /** Compresses and seals whole blobs that are known to be new. */
-import type { BlobType, Id } from '@restic-engine/repo-format';
+import type { BlobType, Id, SealedBlob } from '@restic-engine/repo-format';
 import { codecFor } from '../codec.ts';
 import type { CodecSpec } from '../codec.ts';
 import { task } from '../pool/task.ts';
 import type { Task } from '../pool/task.ts';
-import { joinSealed } from './sealed-batch.ts';
-import type { SealedBatch } from './sealed-batch.ts';
+import { sealedBatch } from './sealed-batch.ts';
 
-export interface PlainBlob {
-  readonly type: BlobType;
-  readonly id: Id;
-  readonly plain: Uint8Array;
-}
-
+/** Blobs of one type, their plain bytes one after the other. */
 export interface SealInput {
   readonly codec: CodecSpec;
-  readonly blobs: readonly PlainBlob[];
+  readonly type: BlobType;
+  readonly plain: Uint8Array;
+  readonly parts: readonly { readonly id: Id; readonly length: number }[];
 }
 
-export const sealBlobs: Task<SealInput, SealedBatch> = task(import.meta.url, 'sealBlobs', ({ codec, blobs }) => {
-  const { seal } = codecFor(codec);
-  const value = joinSealed(blobs.map(({ type, plain, id }) => seal(type, plain, id)));
-  return { value, transfer: [value.bytes.buffer] };
-});
+export const sealBlobs: Task<SealInput, readonly SealedBlob[]> = task(
+  import.meta.url,
+  'sealBlobs',
+  ({ codec, type, plain, parts }) => {
+    const { seal } = codecFor(codec);
+    let offset = 0;
+    const sealed = parts.map(({ id, length }) => seal(type, plain.subarray(offset, (offset += length)), id));
+    const { blobs, buffers } = sealedBatch(sealed);
+    return { value: blobs, transfer: buffers };
+  },
+);

@@ -1,48 +1,40 @@
-/** Sealed blobs on their way between threads: one buffer, and where in it each blob ends. */
-import type { BlobType, Id, SealedBlob } from '@restic-engine/repo-format';
+/** Sealed blobs on their way between threads, uncopied where that is cheaper. */
+import type { SealedBlob } from '@restic-engine/repo-format';
 
+/** Below this a copy into a common buffer costs less than handing over a buffer of its own. */
+const OWN_BUFFER_BYTES = 64 * 1024;
+
+/** Blobs whose bytes are views on `buffers`, each of which is to be transferred. */
 export interface SealedBatch {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly blobs: readonly SealedPart[];
+  readonly blobs: readonly SealedBlob[];
+  readonly buffers: readonly ArrayBuffer[];
 }
 
-export interface SealedPart {
-  readonly id: Id;
-  readonly type: BlobType;
-  /** Sealed bytes. */
-  readonly length: number;
-  readonly uncompressedLength: number;
-}
-
-export function joinSealed(blobs: readonly SealedBlob[]): SealedBatch {
-  const only = blobs.length === 1 ? blobs[0] : undefined;
-  const bytes = only === undefined ? concatenate(blobs) : ownBuffer(only.bytes);
-  return {
-    bytes,
-    blobs: blobs.map(({ id, type, bytes: { length }, uncompressedLength }) => ({ id, type, length, uncompressedLength })),
-  };
-}
-
-export function splitSealed(batch: SealedBatch): SealedBlob[] {
+/** Takes over the bytes of `blobs`: large ones keep their buffers, small ones move into a common one. */
+export function sealedBatch(blobs: readonly SealedBlob[]): SealedBatch {
+  const small = blobs.filter(isSmall);
+  const common = new Uint8Array(small.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  const buffers: ArrayBuffer[] = [common.buffer];
   let offset = 0;
-  return batch.blobs.map(({ id, type, length, uncompressedLength }) => {
-    const bytes = batch.bytes.subarray(offset, (offset += length));
-    return { id, type, bytes, uncompressedLength };
+  const moved = blobs.map((blob): SealedBlob => {
+    if (!isSmall(blob)) {
+      const bytes = ownBytes(blob.bytes);
+      buffers.push(bytes.buffer);
+      return { ...blob, bytes };
+    }
+    common.set(blob.bytes, offset);
+    const bytes = common.subarray(offset, (offset += blob.bytes.length));
+    return { ...blob, bytes };
   });
+  return { blobs: moved, buffers };
 }
 
-function concatenate(blobs: readonly SealedBlob[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(blobs.reduce((sum, blob) => sum + blob.bytes.length, 0));
-  let offset = 0;
-  for (const blob of blobs) {
-    bytes.set(blob.bytes, offset);
-    offset += blob.bytes.length;
-  }
-  return bytes;
+function isSmall({ bytes }: SealedBlob): boolean {
+  return bytes.length < OWN_BUFFER_BYTES;
 }
 
-/** A view that covers a transferable buffer exactly, copied only when it does not yet. */
-function ownBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+/** A view that covers a transferable buffer exactly; anything else would give away what others may hold. */
+function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = bytes;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) return new Uint8Array(buffer);
   return new Uint8Array(bytes);

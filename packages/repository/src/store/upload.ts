@@ -11,8 +11,6 @@ import { Indexer } from './indexer.ts';
 import { PackerPair } from './packer.ts';
 import type { Packer } from './packer.ts';
 import { sealBlobs } from './seal-task.ts';
-import type { PlainBlob } from './seal-task.ts';
-import { splitSealed } from './sealed-batch.ts';
 
 export interface UploadOptions {
   /** Do everything but write to the store. */
@@ -34,6 +32,35 @@ export interface UploadTotals {
 const BATCH_BYTES = 1 << 20;
 const BATCH_BLOBS = 128;
 
+/** Plain blobs waiting for company. */
+class PlainBatch {
+  #blobs: { id: Id; plain: Uint8Array }[] = [];
+  #bytes = 0;
+
+  get isFull(): boolean {
+    return this.#blobs.length >= BATCH_BLOBS || this.#bytes >= BATCH_BYTES;
+  }
+
+  add(id: Id, plain: Uint8Array): void {
+    this.#blobs.push({ id, plain });
+    this.#bytes += plain.length;
+  }
+
+  /** The blobs in one buffer of their own: views on others' buffers would take those along to the worker. */
+  take(): { plain: Uint8Array<ArrayBuffer>; parts: { id: Id; length: number }[] } {
+    const plain = new Uint8Array(this.#bytes);
+    let offset = 0;
+    const parts = this.#blobs.map((blob) => {
+      plain.set(blob.plain, offset);
+      offset += blob.plain.length;
+      return { id: blob.id, length: blob.plain.length };
+    });
+    this.#blobs = [];
+    this.#bytes = 0;
+    return { plain, parts };
+  }
+}
+
 export class Upload {
   readonly #indexed: IndexedRepository;
   readonly #dryRun: boolean;
@@ -44,9 +71,8 @@ export class Upload {
   readonly #storing = new Set<Promise<void>>();
   readonly #sealing = new Set<Promise<void>>();
   readonly #totals = { dataBlobs: 0, treeBlobs: 0, added: 0, stored: 0 };
-  #batch: PlainBlob[] = [];
-  #batchBytes = 0;
-  #failure: unknown;
+  readonly #batches: Record<BlobType, PlainBatch> = { data: new PlainBatch(), tree: new PlainBatch() };
+  #failure: Error | undefined;
 
   constructor(indexed: IndexedRepository, options: UploadOptions) {
     const { repository } = indexed;
@@ -97,15 +123,16 @@ export class Upload {
     this.#check();
     const id = sha256(plain);
     if (!this.#indexed.table.claim(type, id)) return { id, isNew: false };
-    this.#batch.push({ type, id, plain });
-    this.#batchBytes += plain.length;
-    if (this.#batch.length >= BATCH_BLOBS || this.#batchBytes >= BATCH_BYTES) await this.#sealBatch();
+    const batch = this.#batches[type];
+    batch.add(id, plain);
+    if (batch.isFull) await this.#sealBatch(type);
     return { id, isNew: true };
   }
 
   /** Makes everything durable: packs, then the index. */
   async finish(): Promise<void> {
-    await this.#sealBatch();
+    await this.#sealBatch('tree');
+    await this.#sealBatch('data');
     await this.#settled(this.#sealing);
     for (const type of ['tree', 'data'] as const) {
       for (const packer of this.#packers[type].takeRest()) await this.#store(packer);
@@ -127,7 +154,7 @@ export class Upload {
   }
 
   #fail(reason: unknown): void {
-    this.#failure ??= reason;
+    this.#failure ??= reason instanceof Error ? reason : new Error(String(reason));
     this.#stop.abort(reason);
   }
 
@@ -137,16 +164,14 @@ export class Upload {
     this.#totals.stored += blob.bytes.length;
   }
 
-  async #sealBatch(): Promise<void> {
-    const blobs = this.#batch;
-    if (blobs.length === 0) return;
-    this.#batch = [];
-    this.#batchBytes = 0;
+  async #sealBatch(type: BlobType): Promise<void> {
+    const { plain, parts } = this.#batches[type].take();
+    if (parts.length === 0) return;
     const { pool, codecSpec } = this.#indexed.repository;
     await this.#room(this.#sealing, pool.size * 2);
     this.#background(this.#sealing, async () => {
-      const sealed = await pool.run(sealBlobs, { codec: codecSpec, blobs }, { signal: this.#signal });
-      await this.add(splitSealed(sealed));
+      const input = { codec: codecSpec, type, plain, parts };
+      await this.add(await pool.run(sealBlobs, input, { signal: this.#signal, transfer: [plain.buffer] }));
     });
   }
 

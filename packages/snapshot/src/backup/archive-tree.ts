@@ -60,9 +60,9 @@ export class TreeArchiver {
       if (this.#sinceTurn++ >= ENTRIES_A_TURN) await this.#yield();
       const previous = parents.find(entry.node.name);
       if (entry.kind === 'file') {
-        const place = this.#unchangedFile(entry, previous) ?? this.#storeFile(entry, previous);
-        places.push(place);
-        if (typeof place !== 'string') await this.#store.room();
+        const known = this.#unchangedFile(entry, previous);
+        places.push(known ?? later(this.#storeFile(entry, previous)));
+        if (known === undefined) await this.#store.room();
       } else if (entry.kind === 'directory') {
         places.push(...(await this.#directory(entry, previous)));
       } else {
@@ -70,10 +70,7 @@ export class TreeArchiver {
         this.#done(entry, 'other', previous === undefined ? 'new' : 'unchanged', {});
       }
     }
-    const stored = this.#storeTree(places);
-    // A failure reaches the parent directory, or the caller of `archive`; until then nobody listens.
-    stored.catch(() => undefined);
-    return { stored };
+    return { stored: later(this.#storeTree(places)) };
   }
 
   async #yield(): Promise<void> {
@@ -137,20 +134,22 @@ export class TreeArchiver {
     }
     const since = performance.now();
     const { stored } = await this.#visit(directory, previous?.subtree);
-    const place = stored.then((tree) => {
+    const place = later(stored.then((tree) => {
       const node: Node = { ...entry.node, subtree: tree.id };
       const known = previous?.type === 'dir' ? previous : undefined;
       const action = known === undefined ? 'new' : isUnchangedDirectory(known, node) ? 'unchanged' : 'changed';
       this.#done(entry, 'dir', action, { metadataSize: tree.added, durationMs: performance.now() - since });
       return encodeNode(node);
-    });
-    place.catch(() => undefined);
+    }));
     return [place];
   }
 
   async #storeTree(places: readonly Place[]): Promise<StoredTree> {
-    const texts = places.every((place) => typeof place === 'string') ? places : await Promise.all(places);
-    const nodes = texts.filter((text) => text !== undefined);
+    const nodes: string[] = [];
+    for (const place of places) {
+      const text = typeof place === 'string' ? place : await place;
+      if (text !== undefined) nodes.push(text);
+    }
     const bytes = joinTree(nodes);
     const { id, isNew } = await this.#upload.save('tree', bytes);
     return { id, added: isNew ? bytes.length : 0, entries: nodes.length };
@@ -166,4 +165,10 @@ export class TreeArchiver {
     const none = { dataSize: 0, dataSizeInRepo: 0, metadataSize: 0, durationMs: 0 };
     this.#tracker.done({ path: entry.path, kind, action, ...none, ...sizes }, size);
   }
+}
+
+/** A promise that somebody awaits in time: its failure reaches the directory above, or the caller of `archive`. */
+function later<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

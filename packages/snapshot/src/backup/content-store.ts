@@ -4,7 +4,6 @@
  */
 import { EngineError } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
-import { splitSealed } from '@restic-engine/repository';
 import type { Pool, Upload } from '@restic-engine/repository';
 import { closeFile, openRegular } from '../source/fs/read.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -185,7 +184,7 @@ export class ContentStore {
   async #collect<T>(run: Promise<StoredBatch<T>>, bytes: number): Promise<readonly T[]> {
     try {
       const { outcomes, sealed } = await run;
-      await this.#upload.add(splitSealed(sealed));
+      await this.#upload.add(sealed);
       return outcomes;
     } finally {
       this.#budget.give(bytes);

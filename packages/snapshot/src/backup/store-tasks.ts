@@ -6,12 +6,12 @@ import { rabin, parsePolynomial, RESTIC_SIZES } from '@restic-engine/chunker';
 import type { Cutter } from '@restic-engine/chunker';
 import { EngineError, sha256 } from '@restic-engine/repo-format';
 import type { Code, Id, SealedBlob } from '@restic-engine/repo-format';
-import { codecFor, joinSealed, task } from '@restic-engine/repository';
-import type { CodecSpec, SealedBatch, Task, TaskContext } from '@restic-engine/repository';
+import { codecFor, sealedBatch, task } from '@restic-engine/repository';
+import type { CodecSpec, Outcome, Task, TaskContext } from '@restic-engine/repository';
 import { readShortFile, readWindow } from '../source/fs/read.ts';
 
-/** Bytes that are cut at a time: twice the longest chunk, so that little is read twice at the seams. */
-export const WINDOW_BYTES: number = 2 * RESTIC_SIZES.maxSize;
+/** Bytes that are cut at a time: room for the longest chunk. What follows the last cut is read again, 5 to 10 %. */
+export const WINDOW_BYTES: number = RESTIC_SIZES.maxSize;
 
 export interface StoreContext {
   readonly codec: CodecSpec;
@@ -50,7 +50,7 @@ export interface StoreBuffersInput extends StoreContext {
 
 export interface StoredBatch<T> {
   readonly outcomes: readonly T[];
-  readonly sealed: SealedBatch;
+  readonly sealed: readonly SealedBlob[];
 }
 
 /** A stretch of a longer content: of an open file from `position` on, or bytes that begin where a chunk begins. */
@@ -165,15 +165,15 @@ class Batch {
   async finish<T extends FileOutcome | MutableContent>(
     outcomes: readonly T[],
     context: TaskContext<WhichAreNew, boolean[]>,
-  ): Promise<{ value: StoredBatch<T>; transfer: ArrayBuffer[] }> {
+  ): Promise<Outcome<StoredBatch<T>>> {
     const isNew = await context.ask({ ids: this.#ids });
     const { seal } = codecFor(this.#codec);
     const sealed = this.#plains.map((plain, i) => (isNew[i] === true ? seal('data', plain, this.#ids[i]) : undefined));
     for (const outcome of outcomes) {
       if ('first' in outcome) account(outcome, this.#plains, sealed);
     }
-    const joined = joinSealed(sealed.filter((blob) => blob !== undefined));
-    return { value: { outcomes, sealed: joined }, transfer: [joined.bytes.buffer] };
+    const { blobs, buffers } = sealedBatch(sealed.filter((blob) => blob !== undefined));
+    return { value: { outcomes, sealed: blobs }, transfer: buffers };
   }
 }
 
