@@ -1,0 +1,49 @@
+/** Restoring a snapshot into a directory. */
+import type { Repository } from '@restic-engine/repository';
+import { findSnapshot } from '../find.ts';
+import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
+import { findTree } from '../walk.ts';
+import { restoreTree } from './restore-tree.ts';
+import type { RestoreTreeOptions, RestoreTreeResult } from './types.ts';
+
+export interface RestoreOptions extends RestoreTreeOptions {
+  /** An id, the unique beginning of one, or `latest`; `:sub/folder` after it restores that folder's content. */
+  readonly snapshot: string;
+  /** Which snapshots `latest` may mean. */
+  readonly filter?: SnapshotFilter | undefined;
+  /** Lock the repository against removal of data meanwhile. @default true */
+  readonly lock?: boolean | undefined;
+  /** How long to wait for a lock that is in the way, in milliseconds. @default 0 */
+  readonly retryLockMs?: number | undefined;
+}
+
+export interface RestoreResult extends RestoreTreeResult {
+  readonly snapshot: SnapshotEntry;
+}
+
+/**
+ * Restores a snapshot, or a folder of it, into a directory. Nothing outside that directory is written, whatever the
+ * snapshot or links in the target say. Items that fail are in the result's `errors`; the rest is restored.
+ *
+ * Rejects with `not-found` or `ambiguous` for the snapshot, `locked`, `bad-request` for contradictory options,
+ * `corrupt` if the snapshot or its first tree cannot be read, `denied` if the target cannot be made, and `aborted`.
+ * Nothing is running any more when the promise settles.
+ *
+ * @example
+ * ```ts
+ * const { errors } = await restore(repository, { snapshot: 'latest', target: '/tmp/restored', verify: true });
+ * ```
+ */
+export async function restore(repository: Repository, options: RestoreOptions): Promise<RestoreResult> {
+  const { signal, filter } = options;
+  const lock = options.lock === false ? undefined : await repository.lock({ retryMs: options.retryLockMs, signal });
+  const call = { signal: lock?.signal ?? signal };
+  try {
+    const { snapshot, subfolder } = await findSnapshot(repository, options.snapshot, { filter, ...call });
+    const indexed = await repository.loadIndex(call);
+    const tree = await findTree(indexed, snapshot.tree, subfolder, call);
+    return { snapshot, ...(await restoreTree(indexed, tree, { ...options, ...call })) };
+  } finally {
+    await lock?.[Symbol.asyncDispose]();
+  }
+}
