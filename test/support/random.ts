@@ -1,0 +1,26 @@
+/** Bytes and choices that are the same in every run. */
+export interface Random {
+  /** An integer from 0 to `below` - 1. */
+  int(below: number): number;
+  bytes(length: number): Buffer<ArrayBuffer>;
+}
+
+/** xorshift128 (Marsaglia, "Xorshift RNGs", 2003), seeded with one number. */
+export function randomFrom(seed: number): Random {
+  let [x, y, z, w] = [seed | 1, 0x9e3779b9, 0x7f4a7c15, 0xf39cc060];
+  const next = (): number => {
+    const t = x ^ (x << 11);
+    [x, y, z] = [y, z, w];
+    w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
+    return w >>> 0;
+  };
+  for (let i = 0; i < 16; i++) next();
+  return {
+    int: (below) => next() % below,
+    bytes(length) {
+      const words = new Uint32Array(Math.ceil(length / 4));
+      for (let i = 0; i < words.length; i++) words[i] = next();
+      return Buffer.from(words.buffer, 0, length);
+    },
+  };
+}
