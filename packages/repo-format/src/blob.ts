@@ -47,6 +47,7 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
     const { id, type, uncompressedLength } = entry;
     const stored = sealer.open(sealed);
     const plain = uncompressedLength === 0 ? stored : decompress(stored, uncompressedLength);
+    if (plain !== stored) release(stored);
     if (primitives.sha256(plain) !== id) {
       throw new EngineError('corrupt', 'a blob does not have the content its id names', { id, type });
     }
@@ -58,11 +59,21 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
       throw new EngineError('too-large', 'a blob is too large', { length: plain.length });
     // Compressed whether it shrinks or not: restic does so, and its prune repacks trees that are not.
     const compressed = version === 2 && plain.length > 0 && (type === 'tree' || compression !== 'off');
-    const bytes = sealer.seal(compressed ? compress(plain, compression) : plain);
+    const stored = compressed ? compress(plain, compression) : undefined;
+    const bytes = sealer.seal(stored ?? plain);
+    if (stored !== undefined) release(stored);
     const blob: SealedBlob = { id, type, bytes, uncompressedLength: compressed ? plain.length : 0 };
-    if (verify) open(blob, bytes);
+    if (verify) release(open(blob, bytes));
     return blob;
   }
 
   return { seal, open };
+}
+
+/** Below this, collecting garbage is cheaper; and a buffer may be the pool that Node cuts small ones from. */
+const RELEASE_BYTES = 256 * 1024;
+
+/** Gives memory back at once: the collector would let many megabytes of such buffers pile up in every thread. */
+function release(bytes: Uint8Array<ArrayBuffer>): void {
+  if (bytes.buffer.byteLength >= RELEASE_BYTES) bytes.buffer.transfer(0);
 }

@@ -9,6 +9,17 @@ export type Compression = 'off' | 'auto' | 'fastest' | 'better' | 'max';
 /** The fastest levels that store no more than restic's library does under these names (measured with restic 0.19.1). */
 const LEVELS: Readonly<Record<Compression, number>> = { off: 3, fastest: 2, auto: 3, better: 5, max: 11 };
 
+/**
+ * Longer inputs of `auto` take one hash table that fits the second-level cache and matches from five bytes: a fifth
+ * faster than level 3 and, on binaries and sources, still no larger than what restic stores.
+ */
+const LONG_BYTES = 256 * 1024;
+const LONG_AUTO: Readonly<Record<number, number>> = {
+  [constants.ZSTD_c_compressionLevel]: 2,
+  [constants.ZSTD_c_hashLog]: 16,
+  [constants.ZSTD_c_minMatch]: 5,
+};
+
 /** Plain bytes that one blob may claim; restic cuts at 8 MiB, only trees of huge directories are larger. */
 export const MAX_PLAIN_BYTES: number = 2 ** 30;
 
@@ -25,7 +36,10 @@ export function compress(plain: Uint8Array, compression: Compression): Uint8Arra
   return view(
     zstdCompressSync(plain, {
       chunkSize,
-      params: { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] },
+      params:
+        compression === 'auto' && plain.length > LONG_BYTES
+          ? LONG_AUTO
+          : { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] },
     }),
   );
 }
