@@ -66,6 +66,7 @@ export function planJobs(
 }
 
 function addPiece(index: number, { file, from, to }: Piece, matches: Uint8Array | undefined, useOf: (id: Id) => BlobUse): void {
+  if (file.opening === 'keep') return;
   for (let blob = from; blob < to && !file.failed; blob++) {
     const use = useOf(file.node.content?.[blob] ?? '');
     if (matches?.[blob - from] === 1) {

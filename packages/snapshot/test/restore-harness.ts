@@ -1,0 +1,97 @@
+/** What tests of restoring share: repositories in memory that hold whatever tree a test describes. */
+import { compareNames, encodeNode, encodeTree, joinTree } from '@restic-engine/repo-format';
+import type { Backend, Id, Node, NodeType } from '@restic-engine/repo-format';
+import { openRepository, withUpload } from '@restic-engine/repository';
+import type { IndexedRepository, Repository, Upload } from '@restic-engine/repository';
+import { memoryBackend } from '../../backends/src/index.ts';
+import { initRepository } from '../src/init.ts';
+
+const MODES: Record<NodeType, number> = {
+  file: 0o644,
+  dir: 2 ** 31 + 0o755,
+  symlink: 2 ** 27 + 0o777,
+  dev: 2 ** 26 + 0o640,
+  chardev: 2 ** 26 + 2 ** 21 + 0o640,
+  fifo: 2 ** 25 + 0o644,
+  socket: 2 ** 24 + 0o755,
+  irregular: 2 ** 19,
+};
+
+export const MTIME = '2020-02-03T04:05:06.123456789Z';
+export const MTIME_NS = 1_580_702_706_123_456_789n;
+
+/** A node to be; `data` are its blobs, `children` its entries in any order. */
+export interface Entry extends Partial<Omit<Node, 'content' | 'subtree'>> {
+  readonly name: string;
+  readonly type: NodeType;
+  readonly data?: readonly (string | Uint8Array)[];
+  readonly children?: readonly Entry[];
+  readonly content?: readonly Id[];
+  readonly subtree?: Id;
+}
+
+export function file(name: string, ...data: (string | Uint8Array)[]): Entry {
+  return { name, type: 'file', data };
+}
+
+export function dir(name: string, ...children: Entry[]): Entry {
+  return { name, type: 'dir', children };
+}
+
+export function symlink(name: string, linkTarget: string): Entry {
+  return { name, type: 'symlink', linkTarget };
+}
+
+export interface TestRepository extends AsyncDisposable {
+  readonly backend: Backend;
+  readonly repository: Repository;
+  readonly indexed: IndexedRepository;
+}
+
+export async function makeRepository(options: { readonly backend?: Backend; readonly workers?: number } = {}): Promise<TestRepository> {
+  const { backend = memoryBackend(), workers = 0 } = options;
+  await initRepository({ backend, password: 'x', kdf: { N: 16, r: 1, p: 1 }, chunkerPolynomial: '25b468838dcb75' });
+  const repository = await openRepository({ backend, password: 'x', workers });
+  return {
+    backend,
+    repository,
+    indexed: await repository.loadIndex(),
+    [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
+  };
+}
+
+/** Stores a tree and everything below it. `raw`: names may repeat, be out of order, or be none at all. */
+export async function storeTree(indexed: IndexedRepository, entries: readonly Entry[], raw = false): Promise<Id> {
+  return withUpload(indexed, {}, (upload) => saveTree(upload, entries, raw));
+}
+
+async function saveTree(upload: Upload, entries: readonly Entry[], raw: boolean): Promise<Id> {
+  const nodes: Node[] = [];
+  for (const entry of entries) nodes.push(await saveNode(upload, entry, raw));
+  const bytes = raw ? joinTree(nodes.map((node) => encodeNode(node))) : encodeTree(nodes.sort((a, b) => compareNames(a.name, b.name)));
+  return (await upload.save('tree', bytes)).id;
+}
+
+async function saveNode(upload: Upload, entry: Entry, raw: boolean): Promise<Node> {
+  const { data = [], children, ...fields } = entry;
+  const content: Id[] = [];
+  let size = 0;
+  for (const blob of data) {
+    const bytes = typeof blob === 'string' ? new TextEncoder().encode(blob) : blob;
+    content.push((await upload.save('data', bytes)).id);
+    size += bytes.length;
+  }
+  const isFile = entry.type === 'file';
+  return {
+    mode: MODES[entry.type],
+    mtime: MTIME,
+    atime: MTIME,
+    ctime: MTIME,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    ...(isFile ? { size, links: 1 } : {}),
+    ...fields,
+    content: isFile ? (entry.content ?? content) : null,
+    ...(children === undefined ? {} : { subtree: await saveTree(upload, children, raw) }),
+  };
+}
