@@ -85,6 +85,11 @@ const TIMES: readonly (readonly [number, number])[] = [
   [1_735_000_000, 0],
   [4_102_444_800, 7],
   [7_258_118_400, 1_000],
+];
+
+/** Later than nanoseconds in 64 bits reach. restic records such times and restores others. */
+const FAR_TIMES: readonly (readonly [number, number])[] = [
+  [9_223_372_037, 0],
   [14_000_000_000, 999_999_999],
 ];
 
@@ -97,8 +102,13 @@ export interface TrapTree {
   readonly others: number;
 }
 
+export interface TrapOptions {
+  /** Without what restic itself does not restore. */
+  readonly onlyRestorable?: boolean;
+}
+
 /** Makes the tree at `path`, which must not exist. It has a part for everyone and more for root. */
-export async function makeTrapTree(path: string): Promise<TrapTree> {
+export async function makeTrapTree(path: string, { onlyRestorable = false }: TrapOptions = {}): Promise<TrapTree> {
   const native = loadNative();
   if (native === undefined) throw new Error('the trap tree needs the optional package koffi');
   const maker = new Maker(path, native);
@@ -107,7 +117,7 @@ export async function makeTrapTree(path: string): Promise<TrapTree> {
   maker.contents();
   maker.modes();
   maker.links();
-  maker.times();
+  maker.times(onlyRestorable ? TIMES : [...TIMES, ...FAR_TIMES]);
   maker.attributes();
   if (isRoot) maker.ofRoot();
   await maker.socket();
@@ -210,9 +220,9 @@ class Maker {
     }
   }
 
-  times(): void {
+  times(times: readonly (readonly [number, number])[]): void {
     this.dir('times');
-    for (const [i, [seconds, nanoseconds]] of TIMES.entries()) {
+    for (const [i, [seconds, nanoseconds]] of times.entries()) {
       this.#file(`times/file ${i}`, String(i));
       this.dir(`times/dir ${i}`);
       for (const kind of ['file', 'dir']) {

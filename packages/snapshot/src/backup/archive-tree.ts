@@ -136,8 +136,8 @@ export class TreeArchiver {
     const { stored } = await this.#visit(directory, previous?.subtree);
     const place = later(stored.then((tree) => {
       const node: Node = { ...entry.node, subtree: tree.id };
-      const known = previous?.type === 'dir' ? previous : undefined;
-      const action = known === undefined ? 'new' : isUnchangedDirectory(known, node) ? 'unchanged' : 'changed';
+      // A file that became a directory counts as changed, for restic too.
+      const action = previous === undefined ? 'new' : isUnchangedDirectory(previous, node) ? 'unchanged' : 'changed';
       this.#done(entry, 'dir', action, { metadataSize: tree.added, durationMs: performance.now() - since });
       return encodeNode(node);
     }));
