@@ -2,7 +2,12 @@
 
 /** The command line itself is wrong. */
 export class UsageError extends Error {
-  override readonly name = 'UsageError';
+  override readonly name: string = 'UsageError';
+}
+
+/** A value of a flag cannot be understood; commander says which flag it is. */
+export class InvalidValue extends UsageError {
+  readonly code = 'commander.invalidArgument';
 }
 
 /** Something else keeps a command from its work; the message is for people and starts with `Fatal: `. */

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import { Fatal, Incomplete, UsageError } from './failure.ts';
+import { INTERRUPTED } from './signals.ts';
 import { splitWords } from './values/shell-words.ts';
 import { readTextFile, trimText } from './values/text-file.ts';
 
@@ -15,9 +16,6 @@ export interface PasswordSources {
 }
 
 export type Password = string | Uint8Array;
-
-/** Exit status after an interrupt. */
-const INTERRUPTED = 130;
 
 export interface PasswordOptions {
   readonly signal: AbortSignal;

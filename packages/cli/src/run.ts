@@ -9,7 +9,7 @@ import { expandVerbose, findOperands } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Environment } from './globals.ts';
 import { buildProgram, isMissingCommand } from './program.ts';
-import { listenForInterrupts } from './signals.ts';
+import { INTERRUPTED, listenForInterrupts } from './signals.ts';
 import { flushOutput } from './ui.ts';
 
 /** Runs the command that `words` ask for and resolves with the exit status. Never rejects. */
@@ -29,9 +29,10 @@ export async function run(words: readonly string[], env: Environment): Promise<n
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    const failure = await explainAll(error, context);
-    if (interrupts.signal.aborted && isBrokenPipe(interrupts.signal.reason)) return failure.exit;
     context?.ui.clearStatus();
+    // What fails after an interrupt fails because of it, and the person knows.
+    if (interrupts.signal.aborted) return isBrokenPipe(interrupts.signal.reason) ? 1 : INTERRUPTED;
+    const failure = await explainAll(error, context);
     // What was wrong may have been said before the flag was reached.
     report(failure, flags.json ?? argv.includes('--json'));
     return failure.exit;

@@ -1,16 +1,20 @@
 /** Interrupts: the first one lets the work end in good order, the second one does not wait for it. */
 import process from 'node:process';
 
-const INTERRUPTED = 130;
+/** Exit status after an interrupt. */
+export const INTERRUPTED = 130;
 
 export interface Interrupts extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** Listens for SIGINT, SIGTERM and SIGHUP until disposed of. */
+/**
+ * Listens for SIGINT and SIGTERM until disposed of. Not for SIGHUP: `restic unlock` sends it to the holders of locks to
+ * find out whether they are alive.
+ */
 export function listenForInterrupts(): Interrupts {
   const controller = new AbortController();
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const names = ['SIGINT', 'SIGTERM'] as const;
   const interrupt = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);
     process.stderr.write(`\nsignal ${name} received, cleaning up\n`);

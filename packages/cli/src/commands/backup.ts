@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { addAbortSignal } from 'node:stream';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, Source } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
@@ -86,9 +87,11 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
   const engine = await import('restic-engine');
   const streamed = isStream(flags);
   const targets = streamed ? [] : await allTargets(engine, context, args, flags);
-  const source = streamed ? streamSource(engine, args, flags) : await fileSource(engine, env, targets, flags);
+  const source = streamed ? streamSource(engine, args, flags, signal) : await fileSource(engine, env, targets, flags);
   const { dryRun = false, force = false } = flags;
+  ui.say('open repository', 2);
   await withRepository(context, async (repository) => {
+    ui.say(streamed ? 'read data from stdin' : `start backup on [${targets.join(' ')}]`, 2);
     using report = createBackupReport(ui, { dryRun, force, stream: streamed, targets });
     const result = await engine.backup(repository, {
       source,
@@ -129,10 +132,11 @@ function checkStdin(args: readonly string[], flags: Flags): void {
   } else if (args.length > 0) throw new Fatal('--stdin was specified and files/dirs were listed as arguments');
 }
 
-function streamSource(engine: Engine, args: readonly string[], flags: Flags): Source {
+/** What is being read may never end, so the signal must end it. */
+function streamSource(engine: Engine, args: readonly string[], flags: Flags, signal: AbortSignal): Source {
   return engine.stream({
     path: flags.stdinFilename,
-    content: flags.stdinFromCommand ? commandOutput(args) : process.stdin,
+    content: flags.stdinFromCommand ? commandOutput(args, signal) : addAbortSignal(signal, process.stdin),
   });
 }
 

@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { InitResult } from 'restic-engine';
+import type { Backend, InitResult } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
 import type { RepositorySources } from '../globals.ts';
@@ -66,7 +66,9 @@ async function init(context: Context, version: 1 | 2, secondary: Secondary | und
     made = await engine.initRepository({ backend, password, version, chunkerPolynomial, signal });
   } catch (error) {
     if (!engine.EngineError.is(error, 'already-exists')) throw error;
-    throw new Fatal(`create repository at ${backend.location} failed: ${error.message}`);
+    // Scripts that make a repository where there is none look for these words.
+    const reason = (await hasConfig(engine, backend, signal)) ? 'config file already exists' : error.message;
+    throw new Fatal(`create repository at ${backend.location} failed: ${reason}`);
   }
   if (ui.json) {
     ui.line(JSON.stringify({ message_type: 'initialized', id: made.id, repository: backend.location }));
@@ -77,6 +79,16 @@ async function init(context: Context, version: 1 | 2, secondary: Secondary | und
   ui.say(
     '\nKeep the password safe: without it nobody can read this repository,\nand what is stored in it is lost for good.',
   );
+}
+
+async function hasConfig(engine: Engine, backend: Backend, signal: AbortSignal): Promise<boolean> {
+  try {
+    await backend.stat({ type: 'config', name: '' }, { signal });
+    return true;
+  } catch (error) {
+    if (engine.EngineError.is(error, 'not-found')) return false;
+    throw error;
+  }
 }
 
 /** Repositories with the same polynomial cut files alike, so that copies between them find what is there already. */

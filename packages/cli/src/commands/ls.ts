@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
-import { Fatal, UsageError } from '../failure.ts';
+import { Fatal, InvalidValue } from '../failure.ts';
 import { listNodes, SORT_MODES, sortNodes } from '../listing.ts';
 import type { ListedNode, SortMode } from '../listing.ts';
 import { withLockedRepository } from '../open.ts';
@@ -96,7 +96,7 @@ function printerFor({ ui }: Context, engine: Engine, request: Request): NodePrin
 function parseSort(text: string): SortMode {
   const mode = SORT_MODES.find((name) => name === (text === 'mtime' ? 'time' : text));
   if (mode === undefined) {
-    throw new UsageError(`invalid sort mode "${text}", must be one of (name|size|time=mtime|atime|ctime|extension)`);
+    throw new InvalidValue(`invalid sort mode "${text}", must be one of (name|size|time=mtime|atime|ctime|extension)`);
   }
   return mode;
 }

@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { RestoreOptions } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
-import { Fatal, UsageError } from '../failure.ts';
+import { Fatal, InvalidValue } from '../failure.ts';
 import { withRepository } from '../open.ts';
 import { createRestoreReport } from '../render/restore.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
@@ -130,5 +130,5 @@ function checkPatterns(patterns: Patterns, target: string, isDeleting: boolean):
 function parseOverwrite(text: string): Overwrite {
   const found = OVERWRITES.find((name) => name === text);
   if (found !== undefined) return found;
-  throw new UsageError(`invalid overwrite behavior "${text}", must be one of (${OVERWRITES.join('|')})`);
+  throw new InvalidValue(`invalid overwrite behavior "${text}", must be one of (${OVERWRITES.join('|')})`);
 }

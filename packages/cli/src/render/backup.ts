@@ -69,7 +69,9 @@ export function statusJson(progress: BackupProgress, elapsedMs: number): Record<
   };
 }
 
+/** Links, devices and pipes go without saying, as in restic. */
 function tellItem(ui: Ui, item: BackupItem): void {
+  if (item.kind === 'other') return;
   const path = item.kind === 'dir' ? `${item.path}/` : item.path;
   const action = item.action === 'changed' ? 'modified' : item.action;
   if (ui.json && ui.verbosity >= 2) ui.line(toJson(itemJson(item, path, action)));
@@ -88,13 +90,18 @@ function itemJson(item: BackupItem, path: string, action: string): Record<string
     message_type: 'verbose_status',
     action,
     item: path,
-    duration: item.durationMs / 1000,
+    duration: exactSeconds(item.durationMs),
     data_size: item.dataSize,
     data_size_in_repo: item.dataSizeInRepo,
     metadata_size: item.metadataSize,
     metadata_size_in_repo: 0,
     total_files: 0,
   };
+}
+
+/** To the nanosecond, without the digits that binary fractions add. */
+function exactSeconds(ms: number): number {
+  return Math.round(ms * 1e6) / 1e9;
 }
 
 function tellError(ui: Ui, { path, during, error }: ItemError, targets: readonly string[]): void {
@@ -156,7 +163,7 @@ export function summaryJson({ summary, snapshotId, durationMs }: BackupResult, d
     data_added_packed: summary.dataAddedPacked,
     total_files_processed: summary.totalFilesProcessed,
     total_bytes_processed: summary.totalBytesProcessed,
-    total_duration: durationMs / 1000,
+    total_duration: exactSeconds(durationMs),
     backup_start: summary.backupStart,
     backup_end: summary.backupEnd,
     ...withoutZero({ snapshot_id: snapshotId, dry_run: dryRun }),

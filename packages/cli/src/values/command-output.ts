@@ -1,12 +1,16 @@
 /** The output of a command as content to back up. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { addAbortSignal } from 'node:stream';
 import { Fatal } from '../failure.ts';
 
-/** Runs a command, without a shell, when reading starts. Throws after its last byte if it did not end well. */
-export async function* commandOutput(words: readonly string[]): AsyncGenerator<Uint8Array> {
+/**
+ * Runs a command, without a shell, when reading starts. Throws after its last byte if it did not end well; the signal
+ * ends it.
+ */
+export async function* commandOutput(words: readonly string[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const [program = '', ...args] = words;
-  const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'inherit'] });
+  const child = spawn(program, args, { stdio: ['inherit', 'pipe', 'inherit'], signal });
   const ended = once(child, 'close');
   // Whoever reads meets the failure below.
   ended.catch(() => undefined);
@@ -15,11 +19,12 @@ export async function* commandOutput(words: readonly string[]): AsyncGenerator<U
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
       throw new Fatal(`failed to start command: ${program} (${reason})`);
     });
-    for await (const chunk of child.stdout) {
+    // A grandchild may keep the pipe open when the command is gone.
+    for await (const chunk of addAbortSignal(signal, child.stdout)) {
       if (chunk instanceof Uint8Array) yield chunk;
     }
-    const [status, signal]: unknown[] = await ended;
-    if (status !== 0) throw new Fatal(`command failed: ${signal === null ? 'exit status' : 'signal'} ${String(signal ?? status)}`);
+    const [status, killer]: unknown[] = await ended;
+    if (status !== 0) throw new Fatal(`command failed: ${killer === null ? 'exit status' : 'signal'} ${String(killer ?? status)}`);
   } finally {
     child.kill();
   }

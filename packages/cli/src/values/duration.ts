@@ -1,5 +1,5 @@
 /** Durations in the notation of Go, which restic's flags use. */
-import { UsageError } from '../failure.ts';
+import { InvalidValue } from '../failure.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -17,7 +17,7 @@ const PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 /** `5m`, `1h30m`, `1.5s`, or `0`, in milliseconds. */
 export function parseDuration(text: string): number {
   if (text === '0') return 0;
-  if (!WHOLE.test(text)) throw new UsageError(`invalid duration "${text}" (for example 30s, 5m, 1h30m)`);
+  if (!WHOLE.test(text)) throw new InvalidValue(`invalid duration "${text}" (for example 30s, 5m, 1h30m)`);
   let total = 0;
   for (const [, digits = '', unit = ''] of text.matchAll(PART)) total += Number(digits) * (UNIT_MS[unit] ?? 0);
   return total;

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { GroupBy, SnapshotFilter } from 'restic-engine';
 import type { Environment } from '../globals.ts';
-import { UsageError } from '../failure.ts';
+import { InvalidValue } from '../failure.ts';
 
 /** Collects the values of a flag that may be repeated. */
 export function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
@@ -34,7 +34,7 @@ export function parseGroupBy(text: string): GroupBy[] {
     const name = word.trim();
     if (name === '') return [];
     const group = GROUPS[name];
-    if (group === undefined) throw new UsageError(`unknown grouping option: "${name}"`);
+    if (group === undefined) throw new InvalidValue(`unknown grouping option: "${name}"`);
     return group;
   });
 }

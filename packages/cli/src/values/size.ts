@@ -1,5 +1,5 @@
 /** Sizes as people write them on a command line. */
-import { UsageError } from '../failure.ts';
+import { InvalidValue } from '../failure.ts';
 
 const SHAPE = /^(\d+(?:\.\d+)?)([bkmgt]?)$/i;
 const FACTORS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -9,7 +9,7 @@ export function parseSize(text: string): number {
   const [, digits, suffix] = SHAPE.exec(text.trim()) ?? [];
   const factor = FACTORS[suffix?.toLowerCase() ?? 'none'];
   const bytes = Math.floor(Number(digits) * (factor ?? Number.NaN));
-  if (!Number.isSafeInteger(bytes)) throw new UsageError(`invalid size "${text}" (for example 500, 64k, 1.5G)`);
+  if (!Number.isSafeInteger(bytes)) throw new InvalidValue(`invalid size "${text}" (for example 500, 64k, 1.5G)`);
   return bytes;
 }
 
@@ -17,7 +17,7 @@ export function parseSize(text: string): number {
 export function parseCount(text: string, least = 0): number {
   const value = /^[-+]?\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value) || value < least) {
-    throw new UsageError(`invalid number "${text}", it must be a whole number of at least ${least}`);
+    throw new InvalidValue(`invalid number "${text}", it must be a whole number of at least ${least}`);
   }
   return value;
 }

@@ -1,5 +1,5 @@
 /** The time of a snapshot as `--time` takes it. */
-import { UsageError } from '../failure.ts';
+import { InvalidValue } from '../failure.ts';
 
 const LOCAL = /^(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)$/;
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[-+]\d\d:\d\d)$/;
@@ -9,7 +9,7 @@ export function parseTime(text: string): Date {
   if (text === 'now') return new Date();
   const time = RFC_3339.test(text) ? new Date(text) : localTime(text);
   if (time === undefined || Number.isNaN(time.getTime())) {
-    throw new UsageError(`invalid time "${text}" (for example 2012-11-01 22:08:41)`);
+    throw new InvalidValue(`invalid time "${text}" (for example 2012-11-01 22:08:41)`);
   }
   return time;
 }

@@ -1,0 +1,165 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { localBackend, openRepository } from 'restic-engine';
+import { describe, expect, it } from 'vitest';
+import { initAt, messages, PASSWORD, runProgram } from './program.ts';
+import { makeTempDir } from './temp-dir.ts';
+
+const LOADED = ['--import', fileURLToPath(new URL('print-modules.mjs', import.meta.url))];
+
+describe('the command line itself', () => {
+  it('starts without what it does not need', async () => {
+    for (const args of [['version'], ['--help'], ['backup', '--help'], ['help', 'ls']]) {
+      const { status, stdout, stderr } = await runProgram(args, { node: LOADED });
+      expect(status).toBe(0);
+      expect(stdout).toContain('restic-engine');
+      // The program itself must be among the names, or the others prove nothing.
+      expect(stderr).toContain('cli/src/main.ts');
+      expect(stderr).not.toMatch(/packages\/(engine|repository|snapshot|backends|repo-format)\/|@clack/);
+    }
+  });
+
+  it('prints help without words', async () => {
+    const { status, stdout } = await runProgram([]);
+    expect(status).toBe(0);
+    for (const name of ['backup', 'restore', 'snapshots', 'key', '--repo', '--json']) expect(stdout).toContain(name);
+  });
+
+  it('tells its version', async () => {
+    const { stdout } = await runProgram(['version', '--json']);
+    expect(Object.keys(messages(stdout)[0] ?? {})).toEqual(['message_type', 'version', 'go_version', 'go_os', 'go_arch']);
+  });
+
+  it.each([
+    [['bogus'], 'bogus'],
+    [['snapshots', '--bogus'], '--bogus'],
+    [['snapshots'], 'specify repository location'],
+    [['-r', 'x', '-q', '-v', 'snapshots'], '--quiet and --verbose'],
+    [['-r', 'x', 'snapshots', '--latest', 'many'], '--latest'],
+    [['-r', 'x', 'snapshots', '--limit-upload', '5'], '--limit-upload is not available yet'],
+    [['-r', 'x', '-o', 'a=b', 'snapshots'], '--option is not available yet'],
+    [['prune'], 'prune is not available yet'],
+    [['-r', 'x', 'backup'], 'nothing to backup'],
+    [['-r', 'x', 'backup', '--stdin', 'y'], '--stdin was specified'],
+    [['-r', 'x', 'backup', '--stdin-from-command'], 'no command'],
+    [['-r', 'x', 'restore', 'latest'], '--target'],
+    [['-r', 'x', 'restore', 'a', '-t', 'y', '-i', 'z', '-e', 'z'], 'mutually exclusive'],
+    [['-r', 'x', 'restore', 'a', '-t', '/', '--delete'], 'include or exclude filter'],
+    [['-r', 'x', 'restore', 'a', '-t', 'y', '--overwrite', 'maybe'], '--overwrite'],
+    [['-r', 'x', 'ls'], 'no snapshot ID'],
+    [['-r', 'x', 'ls', 'latest', 'relative'], 'absolute'],
+    [['-r', 'x', 'cat', 'thing'], 'invalid type "thing"'],
+    [['-r', 'x', 'init', '--repository-version', '9'], 'between 1 and 2'],
+    [['-r', 'bogus:x', 'snapshots'], 'unknown kind of location'],
+  ])('refuses %j with exit status 1', async (args, text) => {
+    const { status, stdout, stderr } = await runProgram(args);
+    expect(stderr).toContain(text);
+    expect(stdout).toBe('');
+    expect(status).toBe(1);
+  });
+
+  it('fails in JSON when asked to, wherever the flag stands', async () => {
+    const { status, stderr } = await runProgram(['snapshots', '--bogus', '--json']);
+    expect(status).toBe(1);
+    expect(messages(stderr)).toEqual([
+      { message_type: 'exit_error', code: 1, message: expect.stringContaining('--bogus') as unknown },
+    ]);
+  });
+});
+
+describe('exit statuses', () => {
+  it('10: there is no repository', async () => {
+    using dir = makeTempDir();
+    const { status, stderr } = await runProgram(['-r', join(dir.path, 'no'), 'snapshots', '--json']);
+    expect(status).toBe(10);
+    const [failure] = messages(stderr);
+    expect(failure).toMatchObject({ message_type: 'exit_error', code: 10 });
+    expect(failure?.['message']).toContain(`Is there a repository at the following location?\n${join(dir.path, 'no')}`);
+  });
+
+  it('12: the password is wrong, and is not told', async () => {
+    using dir = makeTempDir();
+    await initAt(dir.path);
+    const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots'], { env: { RESTIC_PASSWORD: 'hunter2' } });
+    expect(status).toBe(12);
+    expect(stderr).toBe('Fatal: wrong password or no key found\n');
+  });
+
+  it('11: the repository is locked, unless it need not be', async () => {
+    using dir = makeTempDir();
+    await initAt(dir.path);
+    await using repository = await openRepository({ backend: localBackend(dir.path), password: PASSWORD, workers: 0 });
+    await using _lock = await repository.lock({ exclusive: true });
+    const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots']);
+    expect(status).toBe(11);
+    expect(stderr).toContain(`PID ${process.pid}`);
+    expect(stderr).toContain('the `unlock` command can be used to remove stale locks');
+    expect((await runProgram(['-r', dir.path, 'snapshots', '--no-lock'])).status).toBe(0);
+  });
+
+  it('1: no password', async () => {
+    using dir = makeTempDir();
+    await initAt(dir.path);
+    const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots'], { env: { RESTIC_PASSWORD: '' } });
+    expect(status).toBe(1);
+    expect(stderr).toContain('--insecure-no-password');
+  });
+
+  it('takes a password from standard input, but not beside data', async () => {
+    using dir = makeTempDir();
+    await initAt(dir.path);
+    const options = { env: { RESTIC_PASSWORD: '' }, input: `${PASSWORD}\n` };
+    expect((await runProgram(['-r', dir.path, 'snapshots'], options)).status).toBe(0);
+    const { status, stderr } = await runProgram(['-r', dir.path, 'backup', '--stdin'], options);
+    expect(status).toBe(1);
+    expect(stderr).toContain('cannot read both password and data from stdin');
+  });
+
+  it('130: interrupted, and the lock is gone', async () => {
+    using dir = makeTempDir();
+    await initAt(dir.path);
+    const { status, stderr } = await runProgram(['-r', dir.path, 'backup', '--stdin', '--json'], {
+      onStart: (child) => child.stdout?.once('data', () => child.kill('SIGINT')),
+    });
+    expect(status).toBe(130);
+    expect(stderr).toContain('signal SIGINT received');
+    expect(readdirSync(join(dir.path, 'locks'))).toEqual([]);
+    expect(readdirSync(join(dir.path, 'snapshots'))).toEqual([]);
+  });
+});
+
+describe('a round trip', () => {
+  it('backs up, lists, looks and says what it did', async () => {
+    using dir = makeTempDir();
+    mkdirSync(join(dir.path, 'data/sub'), { recursive: true });
+    writeFileSync(join(dir.path, 'data/a.txt'), 'hello\n');
+    writeFileSync(join(dir.path, 'data/sub/b'), 'world');
+    const repo = join(dir.path, 'repo');
+    await initAt(repo);
+    const run = (...args: string[]): ReturnType<typeof runProgram> => runProgram(['-r', repo, ...args], { cwd: dir.path });
+
+    const saved = await run('backup', 'data', '--tag', 'x,y', '--host', 'h');
+    expect(saved).toMatchObject({ status: 0 });
+    expect(saved.stdout).toMatch(/^snapshot [0-9a-f]{8} saved$/m);
+    expect(saved.stdout).toContain('Files:           2 new,     0 changed,     0 unmodified');
+
+    const partial = await run('backup', 'data', 'missing', '--host', 'h', '--json');
+    expect(partial.status).toBe(3);
+    expect(messages(partial.stdout).at(-1)).toMatchObject({ message_type: 'summary', files_unmodified: 2 });
+    expect(messages(partial.stderr).map((message) => message['message_type'])).toContain('error');
+
+    const [list] = messages((await run('snapshots', '--json', '--tag', 'x')).stdout) as unknown as Record<string, unknown>[][];
+    expect(list).toHaveLength(1);
+    expect(list?.[0]).toMatchObject({ hostname: 'h', tags: ['x', 'y'], paths: [join(dir.path, 'data')] });
+    expect(saved.stdout).toContain(String(list?.[0]?.['short_id']));
+
+    const listing = await run('ls', 'latest', '-q');
+    expect(listing.stdout).toBe('/data\n/data/a.txt\n/data/sub\n/data/sub/b\n');
+    expect((await run('ls', 'latest:data', '-q', '/sub')).stdout).toBe('/sub\n/sub/b\n');
+
+    const config = await run('cat', 'config');
+    expect(JSON.parse(config.stdout)).toMatchObject({ version: 2 });
+    expect(readdirSync(join(repo, 'locks'))).toEqual([]);
+  });
+});
