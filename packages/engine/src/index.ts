@@ -47,6 +47,16 @@ export type {
   Source,
   StreamOptions,
 } from '@restic-engine/snapshot';
+// restore
+export { restore } from '@restic-engine/snapshot';
+export type {
+  Overwrite,
+  RestoredItem,
+  RestoreItemError,
+  RestoreOptions,
+  RestoreProgress,
+  RestoreResult,
+} from '@restic-engine/snapshot';
 // look
 export { findLatest, findNode, findSnapshot, findTree, listSnapshots, loadSnapshot, readFile, walk } from '@restic-engine/snapshot';
 export type {

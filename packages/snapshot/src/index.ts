@@ -23,6 +23,10 @@ export type {
   SourceEntry,
   TreeSource,
 } from './source/source.ts';
+// restore
+export { restore } from './restore/restore.ts';
+export type { RestoreOptions, RestoreResult } from './restore/restore.ts';
+export type { Overwrite, RestoredItem, RestoreItemError, RestoreProgress } from './restore/types.ts';
 // find and look
 export { findLatest, findSnapshot, listSnapshots, loadSnapshot, matchesFilter } from './find.ts';
 export type { FindSnapshotOptions, GroupBy, ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from './find.ts';
