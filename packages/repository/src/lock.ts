@@ -48,9 +48,12 @@ export async function acquireLock(repository: Repository, options: LockOptions =
   const { signal, exclusive = false, retryMs = 0 } = options;
   const deadline = performance.now() + retryMs;
   for (let wait = RETRY_FIRST_MS; ; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
+    // From the first moment a lock file can be seen.
+    const heedHangups = repository.platform.ignoreHangups();
     try {
-      return new HeldLock(repository, exclusive, await tryLock(repository, exclusive, signal), signal);
+      return new HeldLock(repository, exclusive, await tryLock(repository, exclusive, signal), signal, heedHangups);
     } catch (error) {
+      heedHangups();
       const left = deadline - performance.now();
       if (!EngineError.is(error, 'locked') || left <= 0) throw error;
       await pause(Math.min(wait, left), signal);
@@ -184,16 +187,24 @@ class HeldLock implements RepositoryLock {
   readonly #exclusive: boolean;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
+  readonly #heedHangups: () => void;
   readonly signal: AbortSignal;
   #id: Id;
   #refreshedAt = performance.now();
   #refreshing: Promise<void> = Promise.resolve();
   #released: Promise<void> | undefined;
 
-  constructor(repository: Repository, exclusive: boolean, id: Id, signal: AbortSignal | undefined) {
+  constructor(
+    repository: Repository,
+    exclusive: boolean,
+    id: Id,
+    signal: AbortSignal | undefined,
+    heedHangups: () => void,
+  ) {
     this.#repository = repository;
     this.#exclusive = exclusive;
     this.#id = id;
+    this.#heedHangups = heedHangups;
     this.signal = signal === undefined ? this.#lost.signal : AbortSignal.any([signal, this.#lost.signal]);
     this.#timer = setInterval(() => {
       this.#refreshing = this.#refresh();
@@ -226,7 +237,11 @@ class HeldLock implements RepositoryLock {
   async #release(): Promise<void> {
     clearInterval(this.#timer);
     await this.#refreshing;
-    await this.#repository.removeFile('lock', this.#id);
+    try {
+      await this.#repository.removeFile('lock', this.#id);
+    } finally {
+      this.#heedHangups();
+    }
   }
 }
 

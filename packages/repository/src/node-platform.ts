@@ -28,6 +28,7 @@ export function nodePlatform(env: NodeJS.ProcessEnv = process.env): Platform {
     gid: process.getgid?.() ?? 0,
     pid: process.pid,
     isAlive,
+    ignoreHangups,
   };
 }
 
@@ -48,6 +49,22 @@ function isAlive(pid: number): boolean {
     // EPERM: there is one, it is only not ours.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
+}
+
+let ignoring = 0;
+
+function ignoreHangup(): void {
+  // Being asked is answered by being alive.
+}
+
+/** One listener for all that ask: Node warns of many. */
+function ignoreHangups(): () => void {
+  let isOver = false;
+  if (ignoring++ === 0) process.on('SIGHUP', ignoreHangup);
+  return () => {
+    if (!isOver && --ignoring === 0) process.off('SIGHUP', ignoreHangup);
+    isOver = true;
+  };
 }
 
 /** The first zone file that can be read, as a Go program would choose it; UTC without one. */

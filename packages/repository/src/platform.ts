@@ -18,4 +18,9 @@ export interface Platform {
   readonly pid: number;
   /** Does a process with this number exist on this machine? */
   isAlive(pid: number): boolean;
+  /**
+   * Lets the signal SIGHUP do nothing until the returned function is called. `restic unlock` sends it to the holder of
+   * a lock to find out whether there is one, and by default it ends a process.
+   */
+  ignoreHangups(): () => void;
 }

@@ -18,12 +18,29 @@ function deriveKey(password: Uint8Array, salt: Uint8Array, { N, r, p }: ScryptPa
   });
 }
 
+/** Random bytes fetched ahead: a call into the generator costs far more than the 16 bytes of an IV. */
+const reserve = new Uint8Array(4096);
+let reserveUsed = reserve.length;
+
+function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  if (length > reserve.length) return randomFillSync(new Uint8Array(length));
+  if (length > reserve.length - reserveUsed) {
+    randomFillSync(reserve);
+    reserveUsed = 0;
+  }
+  const bytes = reserve.slice(reserveUsed, reserveUsed + length);
+  // Given out once, gone for good: keys are made of these too.
+  reserve.fill(0, reserveUsed, reserveUsed + length);
+  reserveUsed += length;
+  return bytes;
+}
+
 export const nodePrimitives: Primitives = {
   sha256,
 
   sha256Stream,
 
-  randomBytes: (length) => randomFillSync(new Uint8Array(length)),
+  randomBytes,
 
   ctr(key) {
     // A key object is several times cheaper per message than raw key bytes.

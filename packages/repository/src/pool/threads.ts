@@ -11,6 +11,9 @@ import type { Task } from './task.ts';
 
 const BRAND = 'restic-engine.worker';
 
+/** Workers make much garbage and keep little: a young generation that fits the cache is faster, and far smaller. */
+const YOUNG_GENERATION_MB = 6;
+
 interface RunMessage {
   readonly kind: 'run';
   readonly run: number;
@@ -76,7 +79,11 @@ class Thread {
   #dead: Error | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL(import.meta.url), { workerData: BRAND, name: 'restic-engine' });
+    this.#worker = new Worker(new URL(import.meta.url), {
+      workerData: BRAND,
+      name: 'restic-engine',
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     this.#worker.unref();
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
