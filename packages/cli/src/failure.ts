@@ -51,7 +51,10 @@ async function explainEngineError(error: Error, location: string | undefined): P
   const exit = CODES[error.code].exit;
   switch (error.code) {
     case 'no-repository':
-      return { exit, message: `Fatal: repository does not exist\nIs there a repository at the following location?\n${location ?? ''}` };
+      return {
+        exit,
+        message: `Fatal: repository does not exist\nIs there a repository at the following location?\n${location ?? ''}`,
+      };
     case 'wrong-password':
       return { exit, message: 'Fatal: wrong password or no key found' };
     case 'locked':

@@ -96,7 +96,8 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
   },
   {
     flags: '--retry-lock <duration>',
-    description: 'retry to lock the repository if it is already locked, takes a value like 5m or 2h (default: no retries)',
+    description:
+      'retry to lock the repository if it is already locked, takes a value like 5m or 2h (default: no retries)',
     apply: (flags, value) => void (flags.retryLock = value),
   },
   {
@@ -150,7 +151,9 @@ export function expandVerbose(argv: readonly string[]): string[] {
 /** The first words that are neither flags nor values of global flags: the command, and what follows it. */
 export function findOperands(argv: readonly string[]): string[] {
   const takesValue = new Set(
-    GLOBAL_FLAGS.filter(({ flags }) => flags.includes('<')).flatMap(({ flags }) => flags.replace(/ <.*/, '').split(', ')),
+    GLOBAL_FLAGS.filter(({ flags }) => flags.includes('<')).flatMap(({ flags }) =>
+      flags.replace(/ <.*/, '').split(', '),
+    ),
   );
   const operands: string[] = [];
   for (let index = 0; index < argv.length; index++) {

@@ -56,7 +56,8 @@ export function resolveGlobals(flags: GlobalFlags, env: Environment): Globals {
     verbosity: verbosity(flags),
     fps: framesPerSecond(env['RESTIC_PROGRESS_FPS']),
     lock: flags.noLock !== true,
-    retryLockMs: flags.retryLock === undefined ? undefined : named('--retry-lock', () => parseDuration(flags.retryLock ?? '')),
+    retryLockMs:
+      flags.retryLock === undefined ? undefined : named('--retry-lock', () => parseDuration(flags.retryLock ?? '')),
     compression: compression(flags, env),
     packSize: packSize(flags, env),
     verifyWrites: flags.noExtraVerify !== true,

@@ -20,7 +20,11 @@ export function groupSnapshots(snapshots: readonly SnapshotEntry[], by: readonly
 }
 
 /** The last `count` snapshots of each group. `snapshots` are sorted by time. */
-export function latestOfGroups(snapshots: readonly SnapshotEntry[], by: readonly GroupBy[], count: number): SnapshotEntry[] {
+export function latestOfGroups(
+  snapshots: readonly SnapshotEntry[],
+  by: readonly GroupBy[],
+  count: number,
+): SnapshotEntry[] {
   const kept = new Set(groupSnapshots(snapshots, by).flatMap((group) => group.snapshots.slice(-count)));
   return snapshots.filter((snapshot) => kept.has(snapshot));
 }

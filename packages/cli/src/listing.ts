@@ -26,11 +26,10 @@ export async function* listNodes(
   options: ListOptions,
 ): AsyncGenerator<ListedNode> {
   if (options.folders.length === 0) yield* engine.walk(indexed, tree, { signal: options.signal });
-  else yield* listFolders(engine, indexed, tree, '', options);
+  else yield* listFolders(indexed, tree, '', options);
 }
 
 async function* listFolders(
-  engine: Engine,
   indexed: IndexedRepository,
   tree: Id,
   parent: string,
@@ -43,7 +42,7 @@ async function* listFolders(
     const onTheWay = node.subtree !== undefined && folders.some((folder) => isBelow(path, folder));
     if (within || (onTheWay && parents)) yield { path, node };
     if (node.subtree === undefined) continue;
-    if (onTheWay || (within && recursive)) yield* listFolders(engine, indexed, node.subtree, path, options);
+    if (onTheWay || (within && recursive)) yield* listFolders(indexed, node.subtree, path, options);
   }
 }
 
@@ -56,7 +55,12 @@ export const SORT_MODES = ['name', 'size', 'time', 'atime', 'ctime', 'extension'
 export type SortMode = (typeof SORT_MODES)[number];
 
 /** Sorted by `mode`, the largest and newest last, and among equals by path. */
-export function sortNodes(engine: Engine, nodes: readonly ListedNode[], mode: SortMode, reverse: boolean): ListedNode[] {
+export function sortNodes(
+  engine: Engine,
+  nodes: readonly ListedNode[],
+  mode: SortMode,
+  reverse: boolean,
+): ListedNode[] {
   const compare = comparators(engine)[mode];
   const direction = reverse ? -1 : 1;
   return nodes.toSorted((a, b) => direction * (compare(a.node, b.node) || engine.compareNames(a.path, b.path)));

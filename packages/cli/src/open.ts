@@ -66,7 +66,10 @@ export async function openWithPassword(
   if (context.stdinIsData) throw new Fatal('cannot read both password and data from stdin');
   if (!canAsk()) return open(refuseEmpty(await readPasswordLine(), '--insecure-no-password'));
   for (let attempt = 1; ; attempt++) {
-    const password = refuseEmpty(await askOnTerminal('enter password for repository', signal), '--insecure-no-password');
+    const password = refuseEmpty(
+      await askOnTerminal('enter password for repository', signal),
+      '--insecure-no-password',
+    );
     try {
       return await open(password);
     } catch (error) {

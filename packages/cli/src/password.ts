@@ -31,7 +31,9 @@ export async function resolvePassword(
   const { command, file, text } = sources;
   if (sources.insecureNoPassword) {
     if (command === undefined && file === undefined && text === undefined) return '';
-    throw new Fatal(`${emptyFlag} must not be specified together with providing a password via a cli option or environment variable`);
+    throw new Fatal(
+      `${emptyFlag} must not be specified together with providing a password via a cli option or environment variable`,
+    );
   }
   if (command !== undefined && file !== undefined) {
     throw new Fatal('Password file and command are mutually exclusive options');

@@ -64,11 +64,17 @@ const COMMANDS: readonly Entry[] = [
 
 /** restic's commands that are not here yet: who calls one is told so. */
 const MISSING: ReadonlySet<string> = new Set(
-  'cache check copy diff dump features find forget generate list migrate mount options prune recover repair rewrite self-update stats tag'.split(' '),
+  'cache check copy diff dump features find forget generate list migrate mount options prune recover repair rewrite self-update stats tag'.split(
+    ' ',
+  ),
 );
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */
-export async function buildProgram(argv: readonly string[], flags: GlobalFlags, start: Start): Promise<CommandUnknownOpts> {
+export async function buildProgram(
+  argv: readonly string[],
+  flags: GlobalFlags,
+  start: Start,
+): Promise<CommandUnknownOpts> {
   const program: CommandUnknownOpts = new Command('restic-engine')
     .description('Encrypted, deduplicated backups in repositories that restic reads and writes too.')
     .usage('[command]')

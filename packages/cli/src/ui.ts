@@ -79,7 +79,9 @@ export class Ui {
 
 /** Lets pipes take what was written before the process ends. */
 export async function flushOutput(): Promise<void> {
-  await Promise.all([process.stdout, process.stderr].map(async (stream) => {
-    if (stream.writableLength > 0 && !stream.destroyed) await once(stream, 'drain');
-  }));
+  await Promise.all(
+    [process.stdout, process.stderr].map(async (stream) => {
+      if (stream.writableLength > 0 && !stream.destroyed) await once(stream, 'drain');
+    }),
+  );
 }

@@ -43,20 +43,30 @@ describe('resolveGlobals', () => {
   });
 
   it('prefers flags', () => {
-    const env = { RESTIC_REPOSITORY: '/env', RESTIC_COMPRESSION: 'nonsense', RESTIC_PACK_SIZE: 'nonsense', RESTIC_KEY_HINT: 'e' };
+    const env = {
+      RESTIC_REPOSITORY: '/env',
+      RESTIC_COMPRESSION: 'nonsense',
+      RESTIC_PACK_SIZE: 'nonsense',
+      RESTIC_KEY_HINT: 'e',
+    };
     const globals = resolveGlobals({ repo: '/flag', compression: 'off', packSize: '8', keyHint: 'f' }, env);
     expect(globals.repository.location).toBe('/flag');
     expect(globals).toMatchObject({ compression: 'off', packSize: 8 * 2 ** 20, keyHint: 'f' });
   });
 
   it('takes what is empty for absent', () => {
-    const { repository, password } = resolveGlobals({ passwordCommand: '' }, { RESTIC_REPOSITORY: '', RESTIC_PASSWORD: '' });
+    const { repository, password } = resolveGlobals(
+      { passwordCommand: '' },
+      { RESTIC_REPOSITORY: '', RESTIC_PASSWORD: '' },
+    );
     expect(repository.location).toBeUndefined();
     expect(password).toMatchObject({ command: undefined, text: undefined });
   });
 
   it('knows four degrees of talk', () => {
-    expect([{ quiet: true }, {}, { verbose: 1 }, { verbose: 2 }].map((flags) => resolveGlobals(flags, {}).verbosity)).toEqual([0, 1, 2, 3]);
+    expect(
+      [{ quiet: true }, {}, { verbose: 1 }, { verbose: 2 }].map((flags) => resolveGlobals(flags, {}).verbosity),
+    ).toEqual([0, 1, 2, 3]);
     expect(() => resolveGlobals({ quiet: true, verbose: 1 }, {})).toThrow('--quiet and --verbose');
   });
 
@@ -82,7 +92,9 @@ describe('repositoryLocation', () => {
     await expect(repositoryLocation({ location: undefined, file })).resolves.toBe('/srv/backup');
     await expect(repositoryLocation({ location: '/x', file: undefined })).resolves.toBe('/x');
     await expect(repositoryLocation({ location: '/x', file })).rejects.toThrow('mutually exclusive');
-    await expect(repositoryLocation({ location: undefined, file: undefined })).rejects.toThrow('specify repository location');
+    await expect(repositoryLocation({ location: undefined, file: undefined })).rejects.toThrow(
+      'specify repository location',
+    );
     await expect(repositoryLocation({ location: undefined, file: `${file}.no` })).rejects.toThrow('does not exist');
   });
 });
@@ -91,9 +103,18 @@ describe('findOperands', () => {
   it.each([
     [['snapshots'], ['snapshots']],
     [['-r', 'repo', 'backup', '--', 'x'], ['backup']],
-    [['--repo=repo', '-q', 'ls', 'latest'], ['ls', 'latest']],
-    [['-qr', 'repo', 'cat', 'config'], ['cat', 'config']],
-    [['--json', '--password-file', 'f', 'help', 'ls'], ['help', 'ls']],
+    [
+      ['--repo=repo', '-q', 'ls', 'latest'],
+      ['ls', 'latest'],
+    ],
+    [
+      ['-qr', 'repo', 'cat', 'config'],
+      ['cat', 'config'],
+    ],
+    [
+      ['--json', '--password-file', 'f', 'help', 'ls'],
+      ['help', 'ls'],
+    ],
     [['--', 'ls'], []],
     [[], []],
   ])('%j → %j', (argv, operands) => {

@@ -15,7 +15,11 @@ describe('readPatterns', () => {
     const [first, second] = [join(dir.path, 'a'), join(dir.path, 'b')];
     writeFileSync(first, '# comment\n\n  *.o \n$HOME/cache\n');
     writeFileSync(second, '\ufeffa$$b\r\n');
-    expect(await readPatterns(engine, [first, second], { HOME: '/home/ann' })).toEqual(['*.o', '/home/ann/cache', 'a$b']);
+    expect(await readPatterns(engine, [first, second], { HOME: '/home/ann' })).toEqual([
+      '*.o',
+      '/home/ann/cache',
+      'a$b',
+    ]);
     await expect(readPatterns(engine, [`${first}.no`], {})).rejects.toThrow('failed to read patterns from file');
   });
 });
@@ -28,10 +32,16 @@ describe('readTargets', () => {
     writeFileSync(path('globs'), `# comment\n\n ${path('x*')} \n${path('y')}\n${path('none*')}\n${path('none')}\n`);
     writeFileSync(path('verbatim'), '\n#z\n a \r\n\\$b');
     writeFileSync(path('raw'), Buffer.from('p\nq\0\xff\0', 'latin1'));
-    expect(await readTargets(engine, { ...NONE, globs: [path('globs')] }, UI)).toEqual([path('x1'), path('x2'), path('y')]);
+    expect(await readTargets(engine, { ...NONE, globs: [path('globs')] }, UI)).toEqual([
+      path('x1'),
+      path('x2'),
+      path('y'),
+    ]);
     expect(await readTargets(engine, { ...NONE, verbatim: [path('verbatim')] }, UI)).toEqual(['#z', ' a ', '\\$b']);
     expect(await readTargets(engine, { ...NONE, raw: [path('raw')] }, UI)).toEqual(['p\nq', '\udcff']);
-    await expect(readTargets(engine, { ...NONE, raw: [path('verbatim')] }, UI)).rejects.toThrow('trailing zero byte missing');
+    await expect(readTargets(engine, { ...NONE, raw: [path('verbatim')] }, UI)).rejects.toThrow(
+      'trailing zero byte missing',
+    );
   });
 });
 

@@ -1,9 +1,8 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { localBackend, openRepository } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
-import { initAt, messages, PASSWORD, runProgram } from './program.ts';
+import { initAt, messages, PASSWORD, runProgram, whileLocked } from './program.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 const LOADED = ['--import', fileURLToPath(new URL('print-modules.mjs', import.meta.url))];
@@ -28,7 +27,13 @@ describe('the command line itself', () => {
 
   it('tells its version', async () => {
     const { stdout } = await runProgram(['version', '--json']);
-    expect(Object.keys(messages(stdout)[0] ?? {})).toEqual(['message_type', 'version', 'go_version', 'go_os', 'go_arch']);
+    expect(Object.keys(messages(stdout)[0] ?? {})).toEqual([
+      'message_type',
+      'version',
+      'go_version',
+      'go_os',
+      'go_arch',
+    ]);
   });
 
   it.each([
@@ -89,13 +94,13 @@ describe('exit statuses', () => {
   it('11: the repository is locked, unless it need not be', async () => {
     using dir = makeTempDir();
     await initAt(dir.path);
-    await using repository = await openRepository({ backend: localBackend(dir.path), password: PASSWORD, workers: 0 });
-    await using _lock = await repository.lock({ exclusive: true });
-    const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots']);
-    expect(status).toBe(11);
-    expect(stderr).toContain(`PID ${process.pid}`);
-    expect(stderr).toContain('the `unlock` command can be used to remove stale locks');
-    expect((await runProgram(['-r', dir.path, 'snapshots', '--no-lock'])).status).toBe(0);
+    await whileLocked(dir.path, async () => {
+      const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots']);
+      expect(status).toBe(11);
+      expect(stderr).toContain(`PID ${process.pid}`);
+      expect(stderr).toContain('the `unlock` command can be used to remove stale locks');
+      expect((await runProgram(['-r', dir.path, 'snapshots', '--no-lock'])).status).toBe(0);
+    });
   });
 
   it('1: no password', async () => {
@@ -137,7 +142,8 @@ describe('a round trip', () => {
     writeFileSync(join(dir.path, 'data/sub/b'), 'world');
     const repo = join(dir.path, 'repo');
     await initAt(repo);
-    const run = (...args: string[]): ReturnType<typeof runProgram> => runProgram(['-r', repo, ...args], { cwd: dir.path });
+    const run = (...args: string[]): ReturnType<typeof runProgram> =>
+      runProgram(['-r', repo, ...args], { cwd: dir.path });
 
     const saved = await run('backup', 'data', '--tag', 'x,y', '--host', 'h');
     expect(saved).toMatchObject({ status: 0 });
@@ -149,7 +155,10 @@ describe('a round trip', () => {
     expect(messages(partial.stdout).at(-1)).toMatchObject({ message_type: 'summary', files_unmodified: 2 });
     expect(messages(partial.stderr).map((message) => message['message_type'])).toContain('error');
 
-    const [list] = messages((await run('snapshots', '--json', '--tag', 'x')).stdout) as unknown as Record<string, unknown>[][];
+    const [list] = messages((await run('snapshots', '--json', '--tag', 'x')).stdout) as unknown as Record<
+      string,
+      unknown
+    >[][];
     expect(list).toHaveLength(1);
     expect(list?.[0]).toMatchObject({ hostname: 'h', tags: ['x', 'y'], paths: [join(dir.path, 'data')] });
     expect(saved.stdout).toContain(String(list?.[0]?.['short_id']));

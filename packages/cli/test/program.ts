@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { initRepository, localBackend } from 'restic-engine';
+import { initRepository, localBackend, openRepository } from 'restic-engine';
 
 export const PASSWORD = 'correct horse';
 /** Cheap to derive; any legal cost interoperates. */
@@ -49,6 +49,18 @@ export function runProgram(args: readonly string[], options: RunOptions = {}): P
 /** A new repository in a folder. */
 export async function initAt(path: string): Promise<void> {
   await initRepository({ backend: localBackend(path), password: PASSWORD, kdf: CHEAP });
+}
+
+/** Does something while this process holds an exclusive lock. */
+export async function whileLocked(path: string, work: () => Promise<void>): Promise<void> {
+  const repository = await openRepository({ backend: localBackend(path), password: PASSWORD, workers: 0 });
+  const lock = await repository.lock({ exclusive: true });
+  try {
+    await work();
+  } finally {
+    await lock[Symbol.asyncDispose]();
+    await repository[Symbol.asyncDispose]();
+  }
 }
 
 /** The messages of a program that prints one a line. */

@@ -22,7 +22,13 @@ describe('numbers', () => {
   });
 
   it('shows durations and percentages', () => {
-    expect([0, 999, 61_000, 3_600_000, 45_296_000].map(formatDuration)).toEqual(['0:00', '0:00', '1:01', '1:00:00', '12:34:56']);
+    expect([0, 999, 61_000, 3_600_000, 45_296_000].map(formatDuration)).toEqual([
+      '0:00',
+      '0:00',
+      '1:01',
+      '1:00:00',
+      '12:34:56',
+    ]);
     expect([formatPercent(1, 3), formatPercent(5, 4), formatPercent(0, 0)]).toEqual(['33.33%', '100.00%', '0.00%']);
   });
 

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { addAbortSignal } from 'node:stream';
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, Source } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, UsageError } from '../failure.ts';
@@ -44,22 +44,57 @@ interface Flags {
   readonly withAtime?: true | undefined;
 }
 
+const EXCLUDE_IF_PRESENT = new Option(
+  '--exclude-if-present <filename[:header]>',
+  'exclude contents of directories containing filename (except filename itself) if header of that file is as provided (can be specified multiple times)',
+).argParser(collect);
+const FILES_FROM = new Option(
+  '--files-from <file>',
+  'read the files to backup from file, one pattern a line (can be combined with file args; can be specified multiple times)',
+).argParser(collect);
+const FILES_FROM_RAW = new Option(
+  '--files-from-raw <file>',
+  'read the files to backup from file, each ends with a zero byte (can be combined with file args; can be specified multiple times)',
+).argParser(collect);
+const FILES_FROM_VERBATIM = new Option(
+  '--files-from-verbatim <file>',
+  'read the files to backup from file, one a line (can be combined with file args; can be specified multiple times)',
+).argParser(collect);
+const GROUP_BY = new Option(
+  '-g, --group-by <group>',
+  "group snapshots by host, paths and/or tags, separated by comma (disable grouping with '') (default: host,paths)",
+).argParser(parseGroupBy);
+const PARENT = new Option(
+  '--parent <snapshot>',
+  'use this parent snapshot (default: latest snapshot in the group determined by --group-by and not newer than the timestamp determined by --time)',
+);
+const READ_CONCURRENCY = new Option(
+  '--read-concurrency <n>',
+  'accepted for the sake of scripts: how many files are read at once follows the machine',
+).argParser((text) => parseCount(text));
+
 export function defineBackup(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   return program
     .command('backup')
-    .description('Create a new snapshot of the files and directories given as the arguments. Exit status 3: some of them could not be read, the snapshot has the others.')
+    .description(
+      'Create a new snapshot of the files and directories given as the arguments. Exit status 3: some of them could not be read, the snapshot has the others.',
+    )
     .argument('[FILE/DIR...]')
     .option('-n, --dry-run', 'do not upload or write any data, just show what would be done')
     .option('-e, --exclude <pattern>', 'exclude a pattern (can be specified multiple times)', collect)
     .option('--exclude-caches', 'excludes cache directories that are marked with a CACHEDIR.TAG file')
     .option('--exclude-file <file>', 'read exclude patterns from a file (can be specified multiple times)', collect)
-    .option('--exclude-if-present <filename[:header]>', 'exclude contents of directories containing filename (except filename itself) if header of that file is as provided (can be specified multiple times)', collect)
-    .option('--exclude-larger-than <size>', 'max size of the files to be backed up (allowed suffixes: k/K, m/M, g/G, t/T)', parseSize)
-    .option('--files-from <file>', 'read the files to backup from file, one pattern a line (can be combined with file args; can be specified multiple times)', collect)
-    .option('--files-from-raw <file>', 'read the files to backup from file, each ends with a zero byte (can be combined with file args; can be specified multiple times)', collect)
-    .option('--files-from-verbatim <file>', 'read the files to backup from file, one a line (can be combined with file args; can be specified multiple times)', collect)
+    .addOption(EXCLUDE_IF_PRESENT)
+    .option(
+      '--exclude-larger-than <size>',
+      'max size of the files to be backed up (allowed suffixes: k/K, m/M, g/G, t/T)',
+      parseSize,
+    )
+    .addOption(FILES_FROM)
+    .addOption(FILES_FROM_RAW)
+    .addOption(FILES_FROM_VERBATIM)
     .option('-f, --force', 'force re-reading the source files/directories (overrides the "parent" flag)')
-    .option('-g, --group-by <group>', "group snapshots by host, paths and/or tags, separated by comma (disable grouping with '') (default: host,paths)", parseGroupBy)
+    .addOption(GROUP_BY)
     .option('-H, --host <hostname>', 'set the hostname for the snapshot manually (default: $RESTIC_HOST)')
     .option('--iexclude <pattern>', 'same as --exclude pattern but ignores the casing of filenames', collect)
     .option('--iexclude-file <file>', 'same as --exclude-file but ignores casing of filenames in patterns', collect)
@@ -67,13 +102,17 @@ export function defineBackup(program: CommandUnknownOpts, start: Start): Command
     .option('--ignore-inode', 'ignore inode number and ctime changes when checking for modified files')
     .option('--no-scan', 'do not run scanner to estimate size of backup')
     .option('-x, --one-file-system', "exclude other file systems, don't cross filesystem boundaries and subvolumes")
-    .option('--parent <snapshot>', 'use this parent snapshot (default: latest snapshot in the group determined by --group-by and not newer than the timestamp determined by --time)')
-    .option('--read-concurrency <n>', 'accepted for the sake of scripts: how many files are read at once follows the machine', (text) => parseCount(text))
+    .addOption(PARENT)
+    .addOption(READ_CONCURRENCY)
     .option('--skip-if-unchanged', 'skip snapshot creation if identical to parent snapshot')
     .option('--stdin', 'read backup from stdin')
     .option('--stdin-filename <filename>', 'filename to use when reading from stdin', 'stdin')
     .option('--stdin-from-command', 'interpret arguments as command to execute and store its stdout')
-    .option('--tag <tags>', 'add tags for the new snapshot in the format `tag[,tag,...]` (can be specified multiple times)', collect)
+    .option(
+      '--tag <tags>',
+      'add tags for the new snapshot in the format `tag[,tag,...]` (can be specified multiple times)',
+      collect,
+    )
     .option('--time <time>', "time of the backup (ex. '2012-11-01 22:08:41') (default: now)", parseTime)
     .option('--with-atime', 'store the atime for all files and directories')
     .action((targets, flags) => backup(start(), targets, flags));

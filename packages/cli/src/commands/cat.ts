@@ -61,7 +61,11 @@ async function load(opened: Opened, { kind, id }: Request): Promise<Uint8Array> 
       return indented({ mac: { k: base64(mac.k), r: base64(mac.r) }, encrypt: base64(encrypt) });
     }
     case 'key':
-      return indented(JSON.parse(text(await repository.backend.load({ type: 'key', name: fullId(engine, id) }, undefined, { signal }))));
+      return indented(
+        JSON.parse(
+          text(await repository.backend.load({ type: 'key', name: fullId(engine, id) }, undefined, { signal })),
+        ),
+      );
     case 'lock':
       return indented(JSON.parse(text(await repository.loadFile('lock', fullId(engine, id), { signal }))));
     case 'index':
@@ -86,7 +90,8 @@ async function load(opened: Opened, { kind, id }: Request): Promise<Uint8Array> 
 /** Bytes as they are stored; a pack that is not what its name says is shown nevertheless. */
 async function loadPack({ context, repository, signal }: Opened, id: string): Promise<Uint8Array> {
   const bytes = await repository.backend.load({ type: 'data', name: id }, undefined, { signal });
-  if (createHash('sha256').update(bytes).digest('hex') !== id) context.ui.warn(`Warning: hash of data does not match ID, want ${id}`);
+  if (createHash('sha256').update(bytes).digest('hex') !== id)
+    context.ui.warn(`Warning: hash of data does not match ID, want ${id}`);
   return bytes;
 }
 

@@ -2,7 +2,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Backend, InitResult } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
-import type { RepositorySources } from '../globals.ts';
+import type { Environment, RepositorySources } from '../globals.ts';
 import { newPassword, openPlace, openWithPassword } from '../open.ts';
 import type { Engine } from '../open.ts';
 import type { PasswordSources } from '../password.ts';
@@ -14,49 +14,81 @@ interface Secondary {
   readonly keyHint: string | undefined;
 }
 
+interface Flags {
+  readonly repositoryVersion: string;
+  readonly copyChunkerParams?: true | undefined;
+  readonly fromRepo?: string | undefined;
+  readonly fromRepositoryFile?: string | undefined;
+  readonly fromPasswordFile?: string | undefined;
+  readonly fromPasswordCommand?: string | undefined;
+  readonly fromKeyHint?: string | undefined;
+  readonly fromInsecureNoPassword?: true | undefined;
+}
+
 export function defineInit(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   return program
     .command('init')
     .description('Initialize a new repository.')
-    .option('--repository-version <string>', "repository format version to use, allowed values are a format version, 'latest' and 'stable'", 'stable')
-    .option('--copy-chunker-params', 'copy chunker parameters from the secondary repository (useful with the copy command)')
-    .option('--from-repo <repository>', 'source repository to copy chunker parameters from (default: $RESTIC_FROM_REPOSITORY)')
-    .option('--from-repository-file <file>', 'file from which to read the source repository location (default: $RESTIC_FROM_REPOSITORY_FILE)')
-    .option('--from-password-file <file>', 'file to read the source repository password from (default: $RESTIC_FROM_PASSWORD_FILE)')
-    .option('--from-password-command <command>', 'command to obtain the source repository password from (default: $RESTIC_FROM_PASSWORD_COMMAND)')
-    .option('--from-key-hint <string>', 'key ID of key to try decrypting the source repository first (default: $RESTIC_FROM_KEY_HINT)')
+    .option(
+      '--repository-version <string>',
+      "repository format version to use, allowed values are a format version, 'latest' and 'stable'",
+      'stable',
+    )
+    .option(
+      '--copy-chunker-params',
+      'copy chunker parameters from the secondary repository (useful with the copy command)',
+    )
+    .option(
+      '--from-repo <repository>',
+      'source repository to copy chunker parameters from (default: $RESTIC_FROM_REPOSITORY)',
+    )
+    .option(
+      '--from-repository-file <file>',
+      'file from which to read the source repository location (default: $RESTIC_FROM_REPOSITORY_FILE)',
+    )
+    .option(
+      '--from-password-file <file>',
+      'file to read the source repository password from (default: $RESTIC_FROM_PASSWORD_FILE)',
+    )
+    .option(
+      '--from-password-command <command>',
+      'command to obtain the source repository password from (default: $RESTIC_FROM_PASSWORD_COMMAND)',
+    )
+    .option(
+      '--from-key-hint <string>',
+      'key ID of key to try decrypting the source repository first (default: $RESTIC_FROM_KEY_HINT)',
+    )
     .option('--from-insecure-no-password', 'use an empty password for the source repository (insecure)')
-    .action(async (options) => {
-      const context = start();
-      const { env } = context;
-      const version = parseVersion(options.repositoryVersion);
-      const secondary: Secondary = {
-        repository: {
-          location: (options.fromRepo ?? env['RESTIC_FROM_REPOSITORY']) || undefined,
-          file: (options.fromRepositoryFile ?? env['RESTIC_FROM_REPOSITORY_FILE']) || undefined,
-        },
-        password: {
-          command: (options.fromPasswordCommand ?? env['RESTIC_FROM_PASSWORD_COMMAND']) || undefined,
-          file: (options.fromPasswordFile ?? env['RESTIC_FROM_PASSWORD_FILE']) || undefined,
-          text: env['RESTIC_FROM_PASSWORD'] || undefined,
-          insecureNoPassword: options.fromInsecureNoPassword ?? false,
-        },
-        keyHint: (options.fromKeyHint ?? env['RESTIC_FROM_KEY_HINT']) || undefined,
-      };
-      const copy = options.copyChunkerParams ?? false;
-      if (!copy && (options.fromRepo ?? options.fromRepositoryFile) !== undefined) {
-        throw new Fatal('Secondary repository must only be specified when copying the chunker parameters');
-      }
-      const { location, file } = secondary.repository;
-      if (copy && location === undefined && file === undefined) {
-        throw new Fatal('Please specify a source repository location (--from-repo or --from-repository-file)');
-      }
-      await init(context, version, copy ? secondary : undefined);
-    });
+    .action((options) => init(start(), options));
 }
 
-async function init(context: Context, version: 1 | 2, secondary: Secondary | undefined): Promise<void> {
-  const { globals, signal, ui } = context;
+/** The command line must make sense before anything is opened. */
+function secondaryOf(flags: Flags, env: Environment): Secondary | undefined {
+  const given = (flag: string | undefined, name: string): string | undefined => (flag ?? env[name]) || undefined;
+  const repository = {
+    location: given(flags.fromRepo, 'RESTIC_FROM_REPOSITORY'),
+    file: given(flags.fromRepositoryFile, 'RESTIC_FROM_REPOSITORY_FILE'),
+  };
+  if (!flags.copyChunkerParams) {
+    if ((flags.fromRepo ?? flags.fromRepositoryFile) === undefined) return undefined;
+    throw new Fatal('Secondary repository must only be specified when copying the chunker parameters');
+  }
+  if (repository.location === undefined && repository.file === undefined) {
+    throw new Fatal('Please specify a source repository location (--from-repo or --from-repository-file)');
+  }
+  const password = {
+    command: given(flags.fromPasswordCommand, 'RESTIC_FROM_PASSWORD_COMMAND'),
+    file: given(flags.fromPasswordFile, 'RESTIC_FROM_PASSWORD_FILE'),
+    text: given(undefined, 'RESTIC_FROM_PASSWORD'),
+    insecureNoPassword: flags.fromInsecureNoPassword === true,
+  };
+  return { repository, password, keyHint: given(flags.fromKeyHint, 'RESTIC_FROM_KEY_HINT') };
+}
+
+async function init(context: Context, flags: Flags): Promise<void> {
+  const { env, globals, signal, ui } = context;
+  const version = parseVersion(flags.repositoryVersion);
+  const secondary = secondaryOf(flags, env);
   const engine = await import('restic-engine');
   const chunkerPolynomial = secondary && (await copyPolynomial(context, engine, secondary));
   await using backend = await openPlace(context, engine, globals.repository);

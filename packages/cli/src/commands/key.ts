@@ -17,7 +17,9 @@ interface NewKeyFlags {
 }
 
 export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const key = program.command('key').description('Manage the keys of a repository: each opens it with a password of its own.');
+  const key = program
+    .command('key')
+    .description('Manage the keys of a repository: each opens it with a password of its own.');
   key
     .command('list')
     .summary('List keys (passwords)')
@@ -52,7 +54,9 @@ export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnk
 
 async function list(context: Context): Promise<void> {
   const { ui } = context;
-  const keys = await withLockedRepository(context, (repository, engine, signal) => engine.listKeys(repository, { signal }));
+  const keys = await withLockedRepository(context, (repository, engine, signal) =>
+    engine.listKeys(repository, { signal }),
+  );
   if (ui.json) {
     const entries = keys.map(({ current, id, username, hostname, created }) => ({
       current,
@@ -79,7 +83,13 @@ async function add(context: Context, flags: NewKeyFlags): Promise<void> {
   await withRepository(context, async (repository, engine) => {
     const password = await passwordOf(context, flags);
     const { user: username, host: hostname } = flags;
-    const id = await engine.addKey(repository, { password, username, hostname, retryLockMs: globals.retryLockMs, signal });
+    const id = await engine.addKey(repository, {
+      password,
+      username,
+      hostname,
+      retryLockMs: globals.retryLockMs,
+      signal,
+    });
     ui.say(`saved new key with ID ${id}`);
   });
 }
@@ -116,7 +126,10 @@ function refuseBoth({ newPasswordFile, newInsecureNoPassword }: NewKeyFlags): vo
   }
 }
 
-function passwordOf(context: Context, { newPasswordFile: file, newInsecureNoPassword }: NewKeyFlags): Promise<Password> {
+function passwordOf(
+  context: Context,
+  { newPasswordFile: file, newInsecureNoPassword }: NewKeyFlags,
+): Promise<Password> {
   const sources = { command: undefined, file, text: undefined, insecureNoPassword: newInsecureNoPassword === true };
   return newPassword(context, sources, EMPTY_FLAG);
 }

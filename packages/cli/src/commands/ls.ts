@@ -35,18 +35,36 @@ export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnkn
     )
     .argument('[snapshotID]')
     .argument('[dir...]')
-    .option('-H, --host <host>', 'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)', collect)
+    .option(
+      '-H, --host <host>',
+      'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
+      collect,
+    )
     .option('--human-readable', 'print sizes in human readable format')
     .option('-l, --long', 'use a long listing format showing size and mode')
     .option('--ncdu', "output NCDU export format (pipe into 'ncdu -f -')")
-    .option('--path <path>', 'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)', collect)
+    .option(
+      '--path <path>',
+      'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)',
+      collect,
+    )
     .option('--recursive', 'include files in subfolders of the listed directories')
     .option('--reverse', 'reverse sorted output')
-    .option('-s, --sort <mode>', 'sort output by (name|size|time=mtime|atime|ctime|extension)', parseSort, 'name' as const)
-    .option('--tag <tag[,tag,...]>', 'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)', collect)
+    .option(
+      '-s, --sort <mode>',
+      'sort output by (name|size|time=mtime|atime|ctime|extension)',
+      parseSort,
+      'name' as const,
+    )
+    .option(
+      '--tag <tag[,tag,...]>',
+      'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)',
+      collect,
+    )
     .action(async (snapshot, folders, options) => {
       const context = start();
-      if (snapshot === undefined) throw new Fatal("no snapshot ID specified, specify snapshot ID or use special ID 'latest'");
+      if (snapshot === undefined)
+        throw new Fatal("no snapshot ID specified, specify snapshot ID or use special ID 'latest'");
       if (folders.some((folder) => !folder.startsWith('/'))) {
         throw new Fatal("All path filters must be absolute, starting with a forward slash '/'");
       }
@@ -63,7 +81,10 @@ async function ls(context: Context, request: Request): Promise<void> {
   const { ui } = context;
   const { folders, recursive, ncdu, sort, reverse } = request;
   await withLockedRepository(context, async (repository, engine, signal) => {
-    const { snapshot, subfolder } = await engine.findSnapshot(repository, request.snapshot, { filter: request.filter, signal });
+    const { snapshot, subfolder } = await engine.findSnapshot(repository, request.snapshot, {
+      filter: request.filter,
+      signal,
+    });
     const indexed = await repository.loadIndex({ signal });
     const tree = await engine.findTree(indexed, snapshot.tree, subfolder, { signal });
     const printer = printerFor(context, engine, request);

@@ -36,14 +36,23 @@ interface Flags extends FilterFlags {
 export function defineRestore(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   return program
     .command('restore')
-    .description('Extract the data from a snapshot to a directory. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.')
+    .description(
+      'Extract the data from a snapshot to a directory. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
+    )
     .argument('[snapshotID...]')
-    .option('--delete', "delete files from target directory if they do not exist in snapshot. Use '--dry-run -vv' to check what would be deleted")
+    .option(
+      '--delete',
+      "delete files from target directory if they do not exist in snapshot. Use '--dry-run -vv' to check what would be deleted",
+    )
     .option('--dry-run', 'do not write any data, just show what would be done')
     .option('-e, --exclude <pattern>', 'exclude a pattern (can be specified multiple times)', collect)
     .option('--exclude-file <file>', 'read exclude patterns from a file (can be specified multiple times)', collect)
     .option('--exclude-xattr <pattern>', 'exclude xattr by pattern (can be specified multiple times)', collect)
-    .option('-H, --host <host>', 'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)', collect)
+    .option(
+      '-H, --host <host>',
+      'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
+      collect,
+    )
     .option('--iexclude <pattern>', 'same as --exclude pattern but ignores the casing of filenames', collect)
     .option('--iexclude-file <file>', 'same as --exclude-file but ignores casing of filenames in patterns', collect)
     .option('--iinclude <pattern>', 'same as --include pattern but ignores the casing of filenames', collect)
@@ -51,11 +60,23 @@ export function defineRestore(program: CommandUnknownOpts, start: Start): Comman
     .option('-i, --include <pattern>', 'include a pattern (can be specified multiple times)', collect)
     .option('--include-file <file>', 'read include patterns from a file (can be specified multiple times)', collect)
     .option('--include-xattr <pattern>', 'include xattr by pattern (can be specified multiple times)', collect)
-    .option('--overwrite <behavior>', 'overwrite behavior, one of (always|if-changed|if-newer|never) (default: always)', parseOverwrite)
+    .option(
+      '--overwrite <behavior>',
+      'overwrite behavior, one of (always|if-changed|if-newer|never) (default: always)',
+      parseOverwrite,
+    )
     .option('--ownership-by-name', 'restore file ownership by user name and group name (except POSIX ACLs)')
-    .option('--path <path>', 'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)', collect)
+    .option(
+      '--path <path>',
+      'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)',
+      collect,
+    )
     .option('--sparse', 'restore files as sparse')
-    .option('--tag <tag[,tag,...]>', 'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)', collect)
+    .option(
+      '--tag <tag[,tag,...]>',
+      'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)',
+      collect,
+    )
     .option('-t, --target <string>', 'directory to extract data to')
     .option('--verify', 'verify restored files content')
     .action((ids, flags) => restore(start(), ids, flags));
@@ -74,7 +95,10 @@ async function restore(context: Context, ids: readonly string[], flags: Flags): 
   };
   checkPatterns(patterns, target, flags.delete ?? false);
   await withRepository(context, async (repository) => {
-    const { snapshot, subfolder } = await engine.findSnapshot(repository, id, { filter: snapshotFilter(flags, env), signal });
+    const { snapshot, subfolder } = await engine.findSnapshot(repository, id, {
+      filter: snapshotFilter(flags, env),
+      signal,
+    });
     ui.say(`restoring snapshot ${describeSnapshot(snapshot)} to ${target}`);
     using report = createRestoreReport(ui, target);
     const result = await engine.restore(repository, {

@@ -24,10 +24,24 @@ export function defineSnapshots(program: CommandUnknownOpts, start: Start): Comm
     .argument('[snapshotID...]')
     .option('-c, --compact', 'use compact output format')
     .option('-g, --group-by <group>', 'group snapshots by host, paths and/or tags, separated by comma', parseGroupBy)
-    .option('-H, --host <host>', 'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)', collect)
-    .option('--latest <n>', 'only show the last n snapshots for each host and path', (text) => parseCount(text, Number.MIN_SAFE_INTEGER))
-    .option('--path <path>', 'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)', collect)
-    .option('--tag <tag[,tag,...]>', 'only consider snapshots including tag[,tag,...] (can be specified multiple times)', collect)
+    .option(
+      '-H, --host <host>',
+      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
+      collect,
+    )
+    .option('--latest <n>', 'only show the last n snapshots for each host and path', (text) =>
+      parseCount(text, Number.MIN_SAFE_INTEGER),
+    )
+    .option(
+      '--path <path>',
+      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
+      collect,
+    )
+    .option(
+      '--tag <tag[,tag,...]>',
+      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
+      collect,
+    )
     .action(async (ids, options) => {
       const context = start();
       const { groupBy = [], compact = false, latest } = options;

@@ -5,7 +5,9 @@ import { withRepository } from '../open.ts';
 export function defineUnlock(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   return program
     .command('unlock')
-    .description('Remove locks that are stale: those of processes that have ended, or that nobody has refreshed for half an hour.')
+    .description(
+      'Remove locks that are stale: those of processes that have ended, or that nobody has refreshed for half an hour.',
+    )
     .option('--remove-all', 'remove all locks, even non-stale ones')
     .action(async ({ removeAll = false }) => {
       const context = start();

@@ -75,7 +75,8 @@ function tellItem(ui: Ui, item: BackupItem): void {
   const path = item.kind === 'dir' ? `${item.path}/` : item.path;
   const action = item.action === 'changed' ? 'modified' : item.action;
   if (ui.json && ui.verbosity >= 2) ui.line(toJson(itemJson(item, path, action)));
-  if (!ui.json && ui.verbosity >= 3) ui.line(action === 'unchanged' ? `unchanged ${path}` : itemText(item, path, action));
+  if (!ui.json && ui.verbosity >= 3)
+    ui.line(action === 'unchanged' ? `unchanged ${path}` : itemText(item, path, action));
 }
 
 function itemText(item: BackupItem, path: string, action: string): string {
@@ -148,7 +149,10 @@ function summaryText({ summary, durationMs }: BackupResult, dryRun: boolean, ver
 }
 
 /** restic's summary message. */
-export function summaryJson({ summary, snapshotId, durationMs }: BackupResult, dryRun: boolean): Record<string, unknown> {
+export function summaryJson(
+  { summary, snapshotId, durationMs }: BackupResult,
+  dryRun: boolean,
+): Record<string, unknown> {
   return {
     message_type: 'summary',
     files_new: summary.filesNew,

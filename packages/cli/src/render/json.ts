@@ -20,6 +20,10 @@ export function toJson(value: unknown): string {
 /** The entries of an object whose values are not 0, '', or undefined: what Go's `omitempty` leaves. */
 export function withoutZero(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const isZero = (value: unknown): boolean =>
-    value === undefined || value === 0 || value === '' || value === false || (Array.isArray(value) && value.length === 0);
+    value === undefined ||
+    value === 0 ||
+    value === '' ||
+    value === false ||
+    (Array.isArray(value) && value.length === 0);
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => !isZero(value)));
 }

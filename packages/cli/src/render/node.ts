@@ -26,8 +26,7 @@ export interface TextOptions {
 /** One path a line, with --long what is known of it. */
 export function textPrinter({ folders, long, humanReadable, quiet }: TextOptions): NodePrinter {
   return {
-    begin: (snapshot) =>
-      quiet ? '' : `snapshot ${describeSnapshot(snapshot)} filtered by [${folders.join(' ')}]:\n`,
+    begin: (snapshot) => (quiet ? '' : `snapshot ${describeSnapshot(snapshot)} filtered by [${folders.join(' ')}]:\n`),
     node: ({ path, node }) => {
       if (!long) return `${path}\n`;
       const number = (value: number | bigint, width: number): string => String(value).padStart(width);

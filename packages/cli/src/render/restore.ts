@@ -1,4 +1,5 @@
 /** What `restore` tells while it works and at the end, as text and as restic's JSON. */
+import { join, resolve } from 'node:path';
 import type { ItemError, RestoredItem, RestoreProgress, RestoreResult } from 'restic-engine';
 import type { Ui } from '../ui.ts';
 import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
@@ -31,9 +32,10 @@ export function createRestoreReport(ui: Ui, target: string): RestoreReport {
   });
   return {
     onProgress: (progress) => ticker.update(progress),
-    onItem: (item) => tellItem(ui, item),
+    onItem: (item) => tellItem(ui, item, target),
     onError: ({ path, during, error }) => {
-      if (ui.json) ui.errorLine(toJson({ message_type: 'error', error: { message: error.message }, during, item: path }));
+      if (ui.json)
+        ui.errorLine(toJson({ message_type: 'error', error: { message: error.message }, during, item: path }));
       else ui.warn(`ignoring error for ${path}: ${error.message}`);
     },
     finish: (result) => tellResult(ui, result, target),
@@ -82,11 +84,13 @@ function countsJson(counts: Counts): Record<string, unknown> {
   });
 }
 
-function tellItem(ui: Ui, { path, action, size }: RestoredItem): void {
+/** What was deleted is named by where it was, as restic does: the snapshot does not have it. */
+function tellItem(ui: Ui, { path, action, size }: RestoredItem, target: string): void {
   if (ui.verbosity < 3) return;
   const word = action === 'other' ? 'restored' : action;
-  if (ui.json) ui.line(toJson({ message_type: 'verbose_status', action: word, item: path, size }));
-  else ui.line(`${word.padEnd(9)} ${path}${size > 0 ? ` with size ${formatBytes(size)}` : ''}`);
+  const item = action === 'deleted' ? join(resolve(target), path) : path;
+  if (ui.json) ui.line(toJson({ message_type: 'verbose_status', action: word, item, size }));
+  else ui.line(`${word.padEnd(9)} ${item}${size > 0 ? ` with size ${formatBytes(size)}` : ''}`);
 }
 
 function tellResult(ui: Ui, result: RestoreResult, target: string): void {

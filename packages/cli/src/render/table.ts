@@ -30,7 +30,8 @@ export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly
   return [line(columns.map(({ header }) => header)), rule, ...body, rule];
 }
 
-const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+const WIDE =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
 const NO_WIDTH = /\p{Mark}|\p{Format}/u;
 
 /** Columns a text takes on a terminal. */

@@ -24,7 +24,8 @@ export async function* commandOutput(words: readonly string[], signal: AbortSign
       if (chunk instanceof Uint8Array) yield chunk;
     }
     const [status, killer]: unknown[] = await ended;
-    if (status !== 0) throw new Fatal(`command failed: ${killer === null ? 'exit status' : 'signal'} ${String(killer ?? status)}`);
+    if (status !== 0)
+      throw new Fatal(`command failed: ${killer === null ? 'exit status' : 'signal'} ${String(killer ?? status)}`);
   } finally {
     child.kill();
   }

@@ -26,7 +26,14 @@ export function snapshotFilter({ host, tag = [], path = [] }: FilterFlags, env: 
   return { hosts, tags: tag.map(splitTags), paths: path.map((name) => resolve(name)) };
 }
 
-const GROUPS: Readonly<Record<string, GroupBy>> = { host: 'host', hosts: 'host', path: 'paths', paths: 'paths', tag: 'tags', tags: 'tags' };
+const GROUPS: Readonly<Record<string, GroupBy>> = {
+  host: 'host',
+  hosts: 'host',
+  path: 'paths',
+  paths: 'paths',
+  tag: 'tags',
+  tags: 'tags',
+};
 
 /** `host,paths`; the empty text groups by nothing. */
 export function parseGroupBy(text: string): GroupBy[] {
