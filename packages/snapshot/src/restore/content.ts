@@ -3,14 +3,15 @@ import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
 import type { Node } from '@restic-engine/repo-format';
 import { findMatches } from './compare.ts';
 import { Flow, Slots } from './flow.ts';
-import { NO_JOB, planJobs } from './jobs.ts';
-import type { BlobUse, Job } from './jobs.ts';
+import { NO_PART, planJobs } from './jobs.ts';
+import type { BlobUse, Job, Part } from './jobs.ts';
 import type { Loader } from './loader.ts';
 import type { Finish, Piece, PlannedFile } from './plan.ts';
 import { rethrowFatal } from './run.ts';
 import type { RestoreRun } from './run.ts';
 import { prepareFile } from './sink-fs/prepare.ts';
 import { Folders } from './sink-fs/folders.ts';
+import { leanNode } from './sink-fs/lean-node.ts';
 import { revive } from './sink-fs/session.ts';
 import { writePlain, writeSealed } from './sink-fs/write-task.ts';
 import type { BlobWork, FileWork, WriteInput, WriteResult } from './sink-fs/write-task.ts';
@@ -52,7 +53,7 @@ class Content {
   readonly #pieces: readonly Piece[];
   readonly #folders: Folders;
   readonly #rescues: Rescue[] = [];
-  #jobOf: Int32Array = new Int32Array();
+  #partOf: Int32Array = new Int32Array();
 
   constructor(run: RestoreRun, loader: Loader, pieces: readonly Piece[]) {
     this.#run = run;
@@ -64,8 +65,8 @@ class Content {
   async restore(): Promise<void> {
     const run = this.#run;
     const matches = await findMatches(run, this.#pieces.filter(({ file }) => file.opening === 'update'));
-    const { jobs, jobOf } = planJobs(run.indexed, this.#pieces, matches, (file, error) => this.#fail(file, error));
-    this.#jobOf = jobOf;
+    const { jobs, partOf } = planJobs(run.indexed, this.#pieces, matches, (file, error) => this.#fail(file, error));
+    this.#partOf = partOf;
     this.#settle();
     if (run.dryRun) return;
     await this.#runJobs(jobs);
@@ -116,9 +117,9 @@ class Content {
     for (const batch of this.#withoutBlobs()) {
       await flow.start(0, () => this.#write([], batch, (input) => pool.run(writePlain, { ...input, plain: new Uint8Array() })));
     }
-    for (const [index, job] of jobs.entries()) {
+    for (const job of jobs) {
       if (flow.failed) break;
-      await flow.start(job.length, () => this.#runJob(job, index, loads));
+      await flow.start(job.length, () => this.#runJob(job, loads));
     }
     await flow.end();
   }
@@ -138,23 +139,33 @@ class Content {
     if (batch.length > 0) yield batch;
   }
 
-  async #runJob(job: Job, index: number, loads: Slots): Promise<void> {
-    const { indexed, signal } = this.#run;
-    throwIfAborted(signal);
+  async #runJob(job: Job, loads: Slots): Promise<void> {
+    throwIfAborted(this.#run.signal);
     let sealed: Uint8Array<ArrayBuffer>;
     try {
       sealed = await loads.use(() => this.#loader.range(job));
     } catch (error) {
       rethrowFatal(error);
       if (!EngineError.is(error)) throw error;
-      for (const use of job.uses) this.#rescues.push({ use, error });
+      for (const use of job.parts.flatMap(({ uses }) => uses)) this.#rescues.push({ use, error });
       return;
     }
-    const { codecSpec, pool } = indexed.repository;
-    await this.#write(job.uses, this.#piecesOf(job.uses), (input) => {
-      const sealedInput = { ...input, codec: codecSpec, sealed, start: job.offset };
-      return pool.run(writeSealed, sealedInput, { transfer: [sealed.buffer] });
-    }, index);
+    const [only, ...more] = job.parts;
+    if (only !== undefined && more.length === 0) return this.#runPart(only, sealed, job.offset);
+    const flow = new Flow({ count: Number.POSITIVE_INFINITY, cost: Number.POSITIVE_INFINITY });
+    for (const part of job.parts) {
+      const from = part.offset - job.offset;
+      await flow.start(0, () => this.#runPart(part, sealed.slice(from, from + part.length), part.offset));
+    }
+    await flow.end();
+  }
+
+  /** `sealed` is given away; it begins at `start` in the pack. */
+  #runPart({ number, uses }: Part, sealed: Uint8Array<ArrayBuffer>, start: number): Promise<void> {
+    const { codecSpec, pool } = this.#run.indexed.repository;
+    const send = (input: WriteInput): Promise<WriteResult> =>
+      pool.run(writeSealed, { ...input, codec: codecSpec, sealed, start }, { transfer: [sealed.buffer] });
+    return this.#write(uses, this.#piecesOf(uses), send, number);
   }
 
   async #rescue({ use, error }: Rescue): Promise<void> {
@@ -180,25 +191,25 @@ class Content {
     return [...pieces];
   }
 
-  /** Has a task write `uses` to the files of `pieces`, and notes what came of it. `job` may complete files alone. */
+  /** Has a task write `uses` to the files of `pieces`, and notes what came of it. The task of `part` may complete files alone. */
   async #write(
     uses: readonly BlobUse[],
     pieces: readonly number[],
     send: (input: WriteInput) => Promise<WriteResult>,
-    job: number = NO_JOB,
+    part: number = NO_PART,
   ): Promise<void> {
     const files: FileWork[] = [];
     const places = new Map<number, number>();
     const sent: Piece[] = [];
     for (const index of pieces) {
       const piece = this.#pieces[index];
-      const work = piece && this.#workOf(piece, this.#jobOf[index] === job);
+      const work = piece && this.#workOf(piece, this.#partOf[index] === part);
       if (piece === undefined || work === undefined) continue;
       places.set(index, files.length);
       files.push(work);
       sent.push(piece);
     }
-    const blobs = uses.map(({ location, targets }): BlobWork => ({ location, targets: renumber(targets, places) }));
+    const blobs = uses.map(({ location, targets }): BlobWork => ({ location: forOpening(location), targets: renumber(targets, places) }));
     const result = await send({ sink: this.#run.sink, files, blobs });
     throwIfAborted(this.#run.signal);
     this.#settleWrite(uses, blobs, sent, files, result);
@@ -207,11 +218,11 @@ class Content {
   /** What a task is told of a file; undefined if there is no use in going on with it. */
   #workOf({ file, from, to }: Piece, alone: boolean): FileWork | undefined {
     if (file.failed) return undefined;
-    const { folder, path, node, size, opening } = file;
+    const { folder, node, size, opening } = file;
     const holes = this.#run.sink.sparse && opening === 'create';
-    const common = { folder, path, name: node.name, size, holes };
+    const common = { folder, name: node.name, size, holes };
     const whole = alone && !file.prepared && from === 0 && to === (node.content?.length ?? 0);
-    if (whole && opening !== 'keep') return { ...common, size: file.offset, opening, node: forMetadata(node) };
+    if (whole && opening !== 'keep') return { ...common, size: file.offset, opening, node: this.#lean(node) };
     try {
       if (!file.prepared) prepareFile(this.#run.sink, this.#folders, file);
       file.prepared = true;
@@ -259,7 +270,11 @@ class Content {
   }
 
   #finishLater({ folder, node }: PlannedFile): void {
-    if (!this.#run.dryRun) this.result.finishes.push({ kind: 'file', folder, node: forMetadata(node) });
+    if (!this.#run.dryRun) this.result.finishes.push({ kind: 'file', folder, node: this.#lean(node) });
+  }
+
+  #lean(node: Node): Node {
+    return leanNode(node, this.#run.sink.ownershipByName);
   }
 
   #done(file: PlannedFile): void {
@@ -279,9 +294,9 @@ class Content {
   }
 }
 
-/** Without what only content needs. */
-function forMetadata(node: Node): Node {
-  return { ...node, content: null };
+/** Only what opening needs. */
+function forOpening({ id, type, offset, length, uncompressedLength }: BlobWork['location']): BlobWork['location'] {
+  return { id, type, offset, length, uncompressedLength };
 }
 
 /** Targets of pieces as targets of a task's files; those of files that are not sent are left out. */

@@ -13,22 +13,34 @@ export interface BlobUse {
   readonly targets: number[];
 }
 
-/** One request, and what is done with its answer. */
-export interface Job {
-  readonly pack: Id;
+/** What one worker gets of an answer; places in bytes of the pack. */
+export interface Part {
+  /** Counted through all jobs. */
+  readonly number: number;
   readonly offset: number;
   readonly length: number;
   readonly uses: readonly BlobUse[];
 }
 
-export interface JobPlan {
-  readonly jobs: readonly Job[];
-  /** For each piece: the index of the job that brings all its blobs, {@link NO_JOB}, or {@link SEVERAL_JOBS}. */
-  readonly jobOf: Int32Array;
+/** One request, and what is done with its answer. */
+export interface Job {
+  readonly pack: Id;
+  readonly offset: number;
+  readonly length: number;
+  readonly parts: readonly Part[];
 }
 
-export const NO_JOB: number = -1;
-export const SEVERAL_JOBS: number = -2;
+export interface JobPlan {
+  readonly jobs: readonly Job[];
+  /** For each piece: the number of the part that has all its blobs, {@link NO_PART}, or {@link SEVERAL_PARTS}. */
+  readonly partOf: Int32Array;
+}
+
+export const NO_PART: number = -1;
+const SEVERAL_PARTS = -2;
+
+/** Writes after which a range is divided: many small files are work for several workers. */
+const PART_WRITES = 256;
 
 /**
  * Packs come in the order of their first use, so that the first files are complete first. Files with a blob that is in
@@ -85,20 +97,47 @@ function toJobs(
   pieces: readonly Piece[],
 ): JobPlan {
   const jobs: Job[] = [];
-  const jobOf = new Int32Array(pieces.length).fill(NO_JOB);
+  const partOf = new Int32Array(pieces.length).fill(NO_PART);
+  let number = 0;
   for (const [pack, uses] of packs) {
     const needed = [...uses.values()].filter(({ targets }) => targets.length > 0);
     for (const { offset, length, blobs } of indexed.mergeRanges(needed.map(({ location }) => location))) {
-      const job = jobs.length;
-      const inRange = blobs.flatMap(({ id }) => uses.get(id) ?? []);
-      jobs.push({ pack, offset, length, uses: inRange });
-      for (const { targets } of inRange) {
-        for (let at = 0; at < targets.length; at += 2) {
-          const piece = targets[at] ?? 0;
-          jobOf[piece] = jobOf[piece] === NO_JOB || jobOf[piece] === job ? job : SEVERAL_JOBS;
-        }
+      const parts: Part[] = [];
+      for (const group of divide(blobs.flatMap(({ id }) => uses.get(id) ?? []))) {
+        notePart(partOf, number, group);
+        parts.push(toPart(number++, group));
       }
+      jobs.push({ pack, offset, length, parts });
     }
   }
-  return { jobs, jobOf };
+  return { jobs, partOf };
+}
+
+function* divide(uses: readonly BlobUse[]): Generator<BlobUse[]> {
+  let group: BlobUse[] = [];
+  let writes = 0;
+  for (const use of uses) {
+    group.push(use);
+    writes += use.targets.length / 2;
+    if (writes < PART_WRITES) continue;
+    yield group;
+    [group, writes] = [[], 0];
+  }
+  if (group.length > 0) yield group;
+}
+
+/** `uses` lie one after the other. */
+function toPart(number: number, uses: readonly BlobUse[]): Part {
+  const offset = uses[0]?.location.offset ?? 0;
+  const end = uses.reduce((last, { location }) => Math.max(last, location.offset + location.length), offset);
+  return { number, offset, length: end - offset, uses };
+}
+
+function notePart(partOf: Int32Array, number: number, uses: readonly BlobUse[]): void {
+  for (const { targets } of uses) {
+    for (let at = 0; at < targets.length; at += 2) {
+      const piece = targets[at] ?? 0;
+      partOf[piece] = partOf[piece] === NO_PART || partOf[piece] === number ? number : SEVERAL_PARTS;
+    }
+  }
 }

@@ -13,6 +13,7 @@ import { planFile } from './sink-fs/existing.ts';
 import { Folders } from './sink-fs/folders.ts';
 import { FolderMaker } from './sink-fs/folder-maker.ts';
 import type { FolderState } from './sink-fs/folder-maker.ts';
+import { leanNode } from './sink-fs/lean-node.ts';
 
 /** A directory on the way. */
 export interface Frame {
@@ -168,7 +169,7 @@ export class Walker {
   }
 
   *#finish(finish: Finish): Generator<Window> {
-    yield* this.#builder.addFinish(finish);
+    yield* this.#builder.addFinish({ ...finish, node: leanNode(finish.node, this.#run.sink.ownershipByName) });
   }
 
   /** Makes the directory and those above it, if they are not there; says so once when that fails. */

@@ -12,7 +12,6 @@ import type { PlainError, SinkSpec, TaskReport } from './session.ts';
 /** A file that gets content from a task. */
 export interface FileWork {
   readonly folder: string;
-  readonly path: string;
   readonly name: string;
   /** `create` and `update` as planned; `part`: it is there already, and other tasks write to it too. */
   readonly opening: 'create' | 'update' | 'part';
@@ -25,7 +24,8 @@ export interface FileWork {
 }
 
 export interface BlobWork {
-  readonly location: BlobLocation;
+  /** All that opening it takes. */
+  readonly location: Pick<BlobLocation, 'id' | 'type' | 'offset' | 'length' | 'uncompressedLength'>;
   /** Pairs: an index into `files`, and the offset in that file in bytes. */
   readonly targets: readonly number[];
 }
@@ -39,7 +39,7 @@ export interface WriteInput {
 export interface SealedInput extends WriteInput {
   readonly codec: CodecSpec;
   /** A part of a pack, and where in the pack it begins. */
-  readonly sealed: Uint8Array;
+  readonly sealed: Uint8Array<ArrayBuffer>;
   readonly start: number;
 }
 
@@ -58,12 +58,25 @@ export interface WriteResult extends TaskReport {
 /** Opens the blobs of one range of a pack and writes them. */
 export const writeSealed: Task<SealedInput, WriteResult> = task(import.meta.url, 'writeSealed', (input) => {
   const codec = codecFor(input.codec);
+  let latest: Uint8Array<ArrayBuffer> | undefined;
   const value = write(input, ({ location }) => {
+    if (latest !== undefined) release(latest);
     const from = location.offset - input.start;
-    return codec.open(location, input.sealed.subarray(from, from + location.length));
+    latest = codec.open(location, input.sealed.subarray(from, from + location.length));
+    return latest;
   });
+  if (latest !== undefined) release(latest);
+  release(input.sealed);
   return { value };
 });
+
+/** Buffers of at least so many bytes are never parts of a pool. */
+const OWN_BYTES = 128 << 10;
+
+/** Gives memory back at once: the collector would let many megabytes of such buffers pile up in every thread. */
+function release(bytes: Uint8Array<ArrayBuffer>): void {
+  if (bytes.length >= OWN_BYTES) bytes.buffer.transfer(0);
+}
 
 /** Writes a blob that was opened and verified before. */
 export const writePlain: Task<PlainInput, WriteResult> = task(import.meta.url, 'writePlain', (input) => ({
@@ -163,7 +176,7 @@ class Writer {
     } catch (error) {
       state.failed = true;
       this.#close(state);
-      this.result.failed.push({ file: state.index, error: plainError(error, state.work.path) });
+      this.result.failed.push({ file: state.index, error: plainError(error, pathOf(state.work)) });
     }
   }
 
@@ -177,9 +190,9 @@ class Writer {
 
   /** Metadata last: writing would change the times again. */
   #finish(state: FileState): void {
-    const { node, path, folder, name } = state.work;
+    const { node, folder, name } = state.work;
     if (node !== undefined && !state.incomplete) {
-      metadataWriter(this.#sink).apply(this.#folders.child(folder, name), node, reporter(this.result, path));
+      metadataWriter(this.#sink).apply(this.#folders.child(folder, name), node, reporter(this.result, pathOf(state.work)));
     }
     this.#close(state);
   }
@@ -211,6 +224,10 @@ class Writer {
     if (state.descriptor !== undefined) closeSync(state.descriptor);
     state.descriptor = undefined;
   }
+}
+
+function pathOf({ folder, name }: FileWork): string {
+  return `${folder}/${name}`;
 }
 
 function newState(index: number, work: FileWork): FileState {
