@@ -43,7 +43,10 @@ export async function* entriesOf(folder: string, signal: AbortSignal): AsyncGene
   }
 }
 
-/** Copies a tree: contents, links, modes, owners and times. What is no file, folder or link is left out. */
+/**
+ * Copies a tree: contents, links, modes, owners and times, as near as Node can set them. What is no file, folder or
+ * link is left out.
+ */
 export async function copyTree(from: string, to: string, signal: AbortSignal, onEntry: () => void): Promise<void> {
   const folders: TreeEntry[] = [{ path: '', stat: lstatSync(from, { bigint: true }) }];
   mkdirSync(to);

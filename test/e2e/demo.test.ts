@@ -34,8 +34,18 @@ function makeTree(folder: string): void {
   writeFileSync(join(folder, 'deep', 'er', 'plain.txt'), 'z');
   symlinkSync('../large.txt', join(folder, 'deep', 'link'));
   chmodSync(join(folder, 'deep', 'er', 'plain.txt'), 0o640);
-  lutimesSync(join(folder, 'deep', 'link'), 1.25, 1.25);
-  utimesSync(join(folder, 'deep', 'er'), 1_600_000_000.125, 1_600_000_000.125);
+  // Times that a number holds exactly; what is in a folder comes before the folder.
+  for (const path of [
+    'deep/er/small.txt',
+    'deep/er/plain.txt',
+    'deep/er',
+    'deep/middle.txt',
+    'deep/link',
+    'deep',
+    'large.txt',
+  ]) {
+    lutimesSync(join(folder, path), 1_600_000_000.125, 1_600_000_000.125);
+  }
 }
 
 function runDemo(
@@ -49,9 +59,11 @@ function runDemo(
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
+    let stopped = false;
     const onData = (chunk: Buffer): void => {
       output += chunk.toString();
-      if (stopAfter?.test(output)) child.kill('SIGINT');
+      if (stopped || stopAfter?.test(output) !== true) return;
+      stopped = child.kill('SIGINT');
     };
     child.stdout.on('data', onData);
     child.stderr.on('data', onData);
