@@ -20,9 +20,10 @@ export interface MetadataWriterSettings {
 export interface MetadataWriter {
   /**
    * Applies owner, extended attributes, times and mode to the entry at `path`, in this order. All are attempted; what
-   * fails goes to `onProblem`.
+   * fails goes to `onProblem`. `chmod` alone follows links: `modePath` may lead to the same entry in a way that nobody
+   * can bend.
    */
-  apply(path: string, node: Node, onProblem: (problem: EngineError) => void): void;
+  apply(path: string, node: Node, onProblem: (problem: EngineError) => void, modePath?: string): void;
 }
 
 /** Problems that would be the same for every entry are reported once for each writer. */
@@ -35,7 +36,7 @@ export function createMetadataWriter(settings: MetadataWriterSettings): Metadata
     toldUnsupported = true;
   };
   return {
-    apply(path, node, onProblem) {
+    apply(path, node, onProblem, modePath = path) {
       const attempt = (step: () => void): void => {
         try {
           step();
@@ -51,7 +52,7 @@ export function createMetadataWriter(settings: MetadataWriterSettings): Metadata
         once(new EngineError('unsupported', 'extended attributes are not restored without koffi', { path }), onProblem);
       }
       attempt(() => setTimes(path, node, native));
-      if (node.type !== 'symlink') attempt(() => chmodSync(fsPath(path), permissionBits(node.mode)));
+      if (node.type !== 'symlink') attempt(() => chmodSync(fsPath(modePath), permissionBits(node.mode)));
     },
   };
 }

@@ -89,7 +89,8 @@ class Finisher {
       linkSync(fsPath(this.#sources.child(finish.toFolder, finish.toName)), fsPath(entry));
       return 'done';
     }
-    metadataWriter(this.#input.sink).apply(entry, node, reporter(this.#report, path));
+    const writer = metadataWriter(this.#input.sink);
+    this.#folders.pinned(entry, (pinned) => writer.apply(entry, node, reporter(this.#report, path), pinned));
     return 'done';
   }
 }

@@ -81,6 +81,22 @@ export class Folders {
     return `${this.base(folder)}/${name}`;
   }
 
+  /** A path that stays with the entry `path`, from {@link child}, while `use` runs; `path` itself where there is none. */
+  pinned(path: string, use: (pinned: string) => void): void {
+    if (this.#target.descriptor === undefined) return use(path);
+    const descriptor = openSync(fsPath(path), O_PATH | O_NOFOLLOW);
+    try {
+      use(`/proc/self/fd/${descriptor}`);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** The path of an open file, if descriptors are paths here. */
+  pathOf(descriptor: number): string | undefined {
+    return this.#target.descriptor === undefined ? undefined : `/proc/self/fd/${descriptor}`;
+  }
+
   close(): void {
     for (const descriptor of this.#open.values()) closeSync(descriptor);
     this.#open.clear();

@@ -192,7 +192,9 @@ class Writer {
   #finish(state: FileState): void {
     const { node, folder, name } = state.work;
     if (node !== undefined && !state.incomplete) {
-      metadataWriter(this.#sink).apply(this.#folders.child(folder, name), node, reporter(this.result, pathOf(state.work)));
+      const writer = metadataWriter(this.#sink);
+      const pinned = state.descriptor === undefined ? undefined : this.#folders.pathOf(state.descriptor);
+      writer.apply(this.#folders.child(folder, name), node, reporter(this.result, pathOf(state.work)), pinned);
     }
     this.#close(state);
   }
