@@ -1,5 +1,5 @@
 /** Blobs: plain bytes to the bytes in a pack, and back (restic design document, "Pack Format"). */
-import { compress, decompress, MAX_PLAIN_BYTES, type Compression } from './compress/zstd.ts';
+import { compressToScratch, decompress, MAX_PLAIN_BYTES, type Compression } from './compress/zstd.ts';
 import { nodePrimitives } from './crypto/node-primitives.ts';
 import type { Primitives } from './crypto/primitives.ts';
 import type { Sealer } from './crypto/seal.ts';
@@ -59,9 +59,7 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
       throw new EngineError('too-large', 'a blob is too large', { length: plain.length });
     // Compressed whether it shrinks or not: restic does so, and its prune repacks trees that are not.
     const compressed = version === 2 && plain.length > 0 && (type === 'tree' || compression !== 'off');
-    const stored = compressed ? compress(plain, compression) : undefined;
-    const bytes = sealer.seal(stored ?? plain);
-    if (stored !== undefined) release(stored);
+    const bytes = sealer.seal(compressed ? compressToScratch(plain, compression) : plain);
     const blob: SealedBlob = { id, type, bytes, uncompressedLength: compressed ? plain.length : 0 };
     if (verify) release(open(blob, bytes));
     return blob;

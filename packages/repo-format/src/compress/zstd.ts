@@ -1,7 +1,8 @@
-/** zstd (RFC 8878) by `node:zlib`; no other file imports it. One frame for each blob or file, without checksum. */
+/** zstd (RFC 8878) by `node:zlib`: one frame for each blob or file, without checksum. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { EngineError } from '../errors.ts';
 import { MAX_BLOCK } from './store-frame.ts';
+import { compressionContext, decompressionContext, type FrameContext } from './zstd-context.ts';
 
 /** How hard to compress, by restic's names. `off` leaves data blobs raw; whatever must be compressed is, as by `auto`. */
 export type Compression = 'off' | 'auto' | 'fastest' | 'better' | 'max';
@@ -29,19 +30,32 @@ const CHUNK_BYTES = 8 * 2 ** 20;
 /** The densest block repeats one byte: a header of three bytes and the byte (RFC 8878 §3.1.1.2). */
 const MIN_BLOCK_BYTES = 4;
 
-/** One zstd frame of `plain`, which stays the caller's. */
+/** Inputs up to {@link LONG_BYTES}: a window that a reader need not reserve much for. */
+const SHORT_WINDOW_LOG = 19;
+
+/** Contexts of this thread by their use; null where there are none, or one that broke and is not worth another. */
+const contexts = new Map<string, FrameContext | null>();
+/** Where frames are written first; their length is known only then. */
+let scratch = new Uint8Array(0);
+
+/** One zstd frame of `plain`, which stays the caller's. The frame has a buffer of its own. */
 export function compress(plain: Uint8Array, compression: Compression): Uint8Array<ArrayBuffer> {
+  return compressToScratch(plain, compression).slice();
+}
+
+/** The same in memory that the next call on this thread overwrites: for those who copy it anyway. */
+export function compressToScratch(plain: Uint8Array, compression: Compression): Uint8Array<ArrayBuffer> {
   // Room for the worst case (zstd's ZSTD_compressBound), so that there is one pass and no joining.
-  const chunkSize = plain.length + (plain.length >> 8) + 512;
-  return view(
-    zstdCompressSync(plain, {
-      chunkSize,
-      params:
-        compression === 'auto' && plain.length > LONG_BYTES
-          ? LONG_AUTO
-          : { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] },
-    }),
+  const bound = plain.length + (plain.length >> 8) + 512;
+  const isLong = plain.length > LONG_BYTES;
+  const params = isLong && compression === 'auto' ? LONG_AUTO : { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] };
+  const context = contextFor(`${compression} ${isLong ? 'long' : 'short'}`, () =>
+    compressionContext(isLong ? params : { ...params, [constants.ZSTD_c_windowLog]: SHORT_WINDOW_LOG }),
   );
+  if (scratch.length < bound) scratch = new Uint8Array(bound);
+  const length = context?.run(plain, scratch);
+  if (length !== undefined && length < scratch.length) return scratch.subarray(0, length);
+  return view(zstdCompressSync(plain, { chunkSize: bound, params }));
 }
 
 /**
@@ -53,11 +67,29 @@ export function decompress(frame: Uint8Array, plainLength: number): Uint8Array<A
   if (plainLength > (frame.length / MIN_BLOCK_BYTES) * MAX_BLOCK) {
     throw new EngineError('corrupt', 'a zstd frame is too short for its length', { plainLength, frame: frame.length });
   }
-  const plain = inflate(frame, plainLength, 'corrupt');
+  const plain = decompressAtOnce(frame, plainLength) ?? inflate(frame, plainLength, 'corrupt');
   if (plain.length !== plainLength) {
     throw new EngineError('corrupt', 'a zstd frame yields another length', { plainLength, length: plain.length });
   }
   return plain;
+}
+
+/** The usual case, without a context of its own; undefined for anything out of the ordinary. */
+function decompressAtOnce(frame: Uint8Array, plainLength: number): Uint8Array<ArrayBuffer> | undefined {
+  if (plainLength > CHUNK_BYTES) return undefined;
+  const context = contextFor('decompress', decompressionContext);
+  if (context === undefined) return undefined;
+  const plain = new Uint8Array(plainLength);
+  if (context.run(frame, plain) === plainLength) return plain;
+  // It may be in the middle of a frame; the next one gets a fresh context.
+  contexts.delete('decompress');
+  return undefined;
+}
+
+function contextFor(use: string, create: () => FrameContext | undefined): FrameContext | undefined {
+  let context = contexts.get(use);
+  if (context === undefined) contexts.set(use, (context = create() ?? null));
+  return context ?? undefined;
 }
 
 /** What is in `frame`. Throws `too-large`, as soon as it is known, for more than `maxBytes`; `corrupt` for damage. */
