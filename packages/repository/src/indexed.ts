@@ -1,6 +1,7 @@
 /** A repository whose index is loaded: blobs can be found, read and stored. */
 import { decodeTree, EngineError, SEAL_OVERHEAD, throwIfAborted } from '@restic-engine/repo-format';
 import type { BlobType, ByteRange, Call, Id, Node } from '@restic-engine/repo-format';
+import { orAborted } from './abort.ts';
 import { codecFor } from './codec.ts';
 import type { BlobLocation, BlobTable } from './index/blob-table.ts';
 import { mergeRanges } from './load/ranges.ts';
@@ -21,7 +22,7 @@ export class IndexedRepository {
     this.#trees = new ReadAhead(repository.backend);
   }
 
-  /** Is the blob stored, or being stored by an open upload? */
+  /** Is the blob stored, or being stored by an open upload? What is being stored cannot be read yet. */
   has(type: BlobType, id: Id): boolean {
     return this.table.has(type, id);
   }
@@ -43,7 +44,8 @@ export class IndexedRepository {
   }
 
   /**
-   * Reads a blob: verified against its MAC and its id. When a copy is damaged the others are tried.
+   * Reads a blob: verified against its MAC and its id. When a copy is damaged the others are tried, and a second time
+   * what arrived damaged: that may have happened on the way.
    * Rejects with `not-found` when no index names it, with the first copy's error when none is sound.
    */
   async loadBlob(type: BlobType, id: Id, call: Call = {}): Promise<Uint8Array> {
@@ -55,7 +57,8 @@ export class IndexedRepository {
     const location = this.table.locate('tree', id);
     if (location !== undefined && location.length <= 1 << 20) {
       throwIfAborted(call.signal);
-      const sealed = await this.#trees.load(location, call.signal).catch(() => undefined);
+      const reading = this.#trees.load(location, call.signal).catch(() => undefined);
+      const sealed = await orAborted(reading, call.signal);
       const plain = sealed && this.#tryOpen(location, sealed);
       if (plain !== undefined) return plain;
     }
@@ -97,12 +100,14 @@ export class IndexedRepository {
       throw new EngineError('not-found', `${type} blob ${id} is in no index`, { type, id });
     }
     let failure: unknown;
-    for (const location of copies) {
+    const attempts = [...copies];
+    for (const [at, location] of attempts.entries()) {
       try {
         return codecFor(this.repository.codecSpec).open(location, await load(location));
       } catch (error) {
         if (!EngineError.is(error) || error.code === 'aborted') throw error;
         failure ??= error;
+        if (error.code === 'corrupt' && at < copies.length) attempts.push(location);
       }
     }
     throw failure;

@@ -29,12 +29,13 @@ export interface BlobLocation {
 
 export class BlobTable {
   readonly #packs: Id[] = [];
+  readonly #packNumbers = new Map<Id, number>();
   readonly #ids: Uint32Array[] = [];
   /** For each entry: pack number × 2 + type, offset, length, uncompressed length. */
   readonly #meta: Uint32Array[] = [];
   #slots = new Uint32Array(1 << 12);
   #count = 0;
-  readonly #pending = new Set<number>();
+  #pending = 0;
   readonly #keyBytes = Buffer.alloc(32);
   readonly #key = new Uint32Array(this.#keyBytes.buffer, this.#keyBytes.byteOffset, ID_WORDS);
 
@@ -52,9 +53,19 @@ export class BlobTable {
     return this.#packs;
   }
 
-  /** Registers a pack and returns its number for {@link add}. */
+  /** Registers a pack and returns its number for {@link add}; the same one if several index files name it. */
   addPack(id: Id): number {
-    return this.#packs.push(id) - 1;
+    let number = this.#packNumbers.get(id);
+    if (number === undefined) {
+      number = this.#packs.push(id) - 1;
+      this.#packNumbers.set(id, number);
+    }
+    return number;
+  }
+
+  /** Blobs that were claimed and are not stored yet. */
+  get pending(): number {
+    return this.#pending;
   }
 
   /** Adds a copy of a blob; the same copy twice is kept once. */
@@ -107,7 +118,7 @@ export class BlobTable {
     }
     if (entry < 0) entry = this.#append(type);
     this.#write(entry, PENDING * 2 + typeBit(type), 0, 0, 0);
-    this.#pending.add(entry);
+    this.#pending += 1;
     return true;
   }
 
@@ -116,7 +127,7 @@ export class BlobTable {
     this.#setKey(id);
     for (let entry = this.#first(type); entry >= 0; entry = this.#following(type)) {
       if (this.#word(entry, 0) >>> 1 !== PENDING) continue;
-      this.#pending.delete(entry);
+      this.#pending -= 1;
       this.#write(entry, pack * 2 + typeBit(type), offset, length, uncompressedLength);
       return;
     }
@@ -125,8 +136,12 @@ export class BlobTable {
 
   /** Forgets what was claimed and never stored. */
   dropPending(): void {
-    for (const entry of this.#pending) this.#write(entry, GONE * 2 + (this.#word(entry, 0) & 1), 0, 0, 0);
-    this.#pending.clear();
+    for (let entry = this.#count - 1; this.#pending > 0; entry--) {
+      const mark = this.#word(entry, 0);
+      if (mark >>> 1 !== PENDING) continue;
+      this.#write(entry, GONE * 2 + (mark & 1), 0, 0, 0);
+      this.#pending -= 1;
+    }
   }
 
   /** Every stored copy, in no order that means anything. */

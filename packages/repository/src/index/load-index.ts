@@ -11,12 +11,14 @@ export interface LoadIndexOptions {
 }
 
 export async function loadIndex(repository: Repository, options: LoadIndexOptions = {}): Promise<IndexedRepository> {
-  const { signal, onProgress } = options;
+  const { onProgress } = options;
   const files: Id[] = [];
-  for await (const { name } of repository.list('index', { signal })) files.push(name);
+  for await (const { name } of repository.list('index', { signal: options.signal })) files.push(name);
 
   const table = new BlobTable();
   const sink = tableSink(table);
+  const failed = new AbortController();
+  const signal = options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
   let filesDone = 0;
   let next = 0;
   const reader = async (): Promise<void> => {
@@ -26,7 +28,13 @@ export async function loadIndex(repository: Repository, options: LoadIndexOption
       onProgress?.({ filesDone: ++filesDone, filesTotal: files.length });
     }
   };
-  await Promise.all(Array.from({ length: repository.backend.traits.connections + 1 }, reader));
+  try {
+    await Promise.all(Array.from({ length: repository.backend.traits.connections + 1 }, reader));
+  } catch (error) {
+    // Readers that have not failed must not go on.
+    failed.abort(error);
+    throw error;
+  }
   return new IndexedRepository(repository, table);
 }
 

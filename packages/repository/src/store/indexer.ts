@@ -1,24 +1,25 @@
 /** Gathers stored packs and writes index files, so that a long run that dies has not uploaded for nothing. */
-import { encodeIndex } from '@restic-engine/repo-format';
 import type { Id, PackEntry } from '@restic-engine/repo-format';
 
 /** An index file is written when it names this many blobs, or its first pack is this old (restic's numbers). */
 const FULL_BLOBS = 50_000;
 const FULL_AGE_SECONDS = 600;
 
-interface StoredPack {
+/** A pack that is stored and named by no index file yet. */
+export interface StoredPack {
   readonly id: Id;
   readonly blobs: readonly PackEntry[];
 }
 
 export class Indexer {
-  readonly #save: (json: Uint8Array) => Promise<unknown>;
+  readonly #save: (packs: readonly StoredPack[]) => Promise<void>;
   readonly #nowSeconds: () => number;
   #packs: StoredPack[] = [];
   #blobs = 0;
   #since = 0;
 
-  constructor(save: (json: Uint8Array) => Promise<unknown>, nowSeconds: () => number) {
+  /** `save` writes one index file that names `packs`. */
+  constructor(save: (packs: readonly StoredPack[]) => Promise<void>, nowSeconds: () => number) {
     this.#save = save;
     this.#nowSeconds = nowSeconds;
   }
@@ -36,6 +37,6 @@ export class Indexer {
     const packs = this.#packs;
     this.#packs = [];
     this.#blobs = 0;
-    await this.#save(encodeIndex(packs));
+    await this.#save(packs);
   }
 }

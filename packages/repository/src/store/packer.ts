@@ -33,7 +33,8 @@ export class Packer {
   /** Takes over what another open pack holds. */
   absorb(other: Packer): void {
     for (const entry of other.#entries) this.#entries.push({ ...entry, offset: entry.offset + this.#size });
-    this.#segments.push(...other.#segments);
+    // One by one: a call cannot have as many arguments as a pack of small blobs has segments.
+    for (const segment of other.#segments) this.#segments.push(segment);
     this.#size += other.#size;
   }
 

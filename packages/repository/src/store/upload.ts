@@ -4,13 +4,15 @@
  *
  * Order of durability: packs, then the index that names them (restic design document, "Index Files").
  */
-import { abortedError, EngineError, SEAL_OVERHEAD, sha256 } from '@restic-engine/repo-format';
+import { abortedError, encodeIndex, EngineError, SEAL_OVERHEAD, sha256 } from '@restic-engine/repo-format';
 import type { BlobType, Id, SealedBlob } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
 import { Indexer } from './indexer.ts';
+import type { StoredPack } from './indexer.ts';
 import { PackerPair } from './packer.ts';
 import type { Packer } from './packer.ts';
 import { sealBlobs } from './seal-task.ts';
+import { Slots } from './slots.ts';
 
 export interface UploadOptions {
   /** Do everything but write to the store. */
@@ -68,11 +70,12 @@ export class Upload {
   readonly #signal: AbortSignal;
   readonly #packers: Record<BlobType, PackerPair>;
   readonly #indexer: Indexer;
-  readonly #storing = new Set<Promise<void>>();
-  readonly #sealing = new Set<Promise<void>>();
+  readonly #sealing: Background;
+  readonly #storing: Background;
   readonly #totals = { dataBlobs: 0, treeBlobs: 0, added: 0, stored: 0 };
   readonly #batches: Record<BlobType, PlainBatch> = { data: new PlainBatch(), tree: new PlainBatch() };
   #failure: Error | undefined;
+  #ended = false;
 
   constructor(indexed: IndexedRepository, options: UploadOptions) {
     const { repository } = indexed;
@@ -86,9 +89,11 @@ export class Upload {
       tree: new PackerPair(repository.packSize, chance),
     };
     this.#indexer = new Indexer(
-      async (json) => this.#dryRun || repository.saveFile('index', json, { signal: this.#signal }),
+      (packs) => this.#saveIndex(packs),
       () => repository.platform.now().seconds,
     );
+    this.#sealing = background(repository.pool.size * 2);
+    this.#storing = background(repository.backend.traits.connections);
   }
 
   get totals(): UploadTotals {
@@ -102,6 +107,7 @@ export class Upload {
 
   /** Which of `ids` are new? Each new one is claimed: whoever asked must {@link add} it. */
   claim(type: BlobType, ids: readonly Id[]): boolean[] {
+    this.#check();
     return ids.map((id) => this.#indexed.table.claim(type, id));
   }
 
@@ -140,22 +146,32 @@ export class Upload {
     await this.#settled(this.#storing);
     await this.#indexer.flush();
     this.#check();
+    const { pending } = this.#indexed.table;
+    // Whatever refers to such a blob would refer to nothing.
+    if (!this.#dryRun && pending > 0) throw new Error(`${pending} blobs were claimed and never stored`);
+    this.#ended = true;
   }
 
-  /** Stops what is under way and waits for it, so that nothing of it goes on behind the caller's back. */
-  async abandon(reason: unknown): Promise<void> {
-    this.#fail(reason);
-    await Promise.allSettled([...this.#sealing, ...this.#storing]);
+  /**
+   * Stops what is under way and waits for it, so that nothing of it goes on behind the caller's back. Resolves with
+   * what went wrong first: what `reason` says may only be a consequence of it.
+   */
+  async abandon(reason: unknown): Promise<Error> {
+    const failure = this.#fail(reason);
+    await Promise.allSettled([...this.#sealing.running, ...this.#storing.running]);
+    return failure;
   }
 
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#signal.aborted) throw abortedError(this.#signal);
+    if (this.#ended) throw new TypeError('this upload has ended');
   }
 
-  #fail(reason: unknown): void {
+  #fail(reason: unknown): Error {
     this.#failure ??= reason instanceof Error ? reason : new Error(String(reason));
     this.#stop.abort(reason);
+    return this.#failure;
   }
 
   #count(blob: SealedBlob): void {
@@ -168,48 +184,70 @@ export class Upload {
     const { plain, parts } = this.#batches[type].take();
     if (parts.length === 0) return;
     const { pool, codecSpec } = this.#indexed.repository;
-    await this.#room(this.#sealing, pool.size * 2);
-    this.#background(this.#sealing, async () => {
+    await this.#start(this.#sealing, async () => {
       const input = { codec: codecSpec, type, plain, parts };
       await this.add(await pool.run(sealBlobs, input, { signal: this.#signal, transfer: [plain.buffer] }));
     });
   }
 
-  async #store(packer: Packer): Promise<void> {
-    const { backend } = this.#indexed.repository;
-    await this.#room(this.#storing, backend.traits.connections);
-    this.#background(this.#storing, () => this.#storePack(packer));
+  #store(packer: Packer): Promise<void> {
+    return this.#start(this.#storing, () => this.#storePack(packer));
   }
 
   async #storePack(packer: Packer): Promise<void> {
-    const { repository, table } = this.#indexed;
+    const { repository } = this.#indexed;
     const pack = packer.finish(repository.sealer);
     if (!this.#dryRun) {
       await repository.backend.save({ type: 'data', name: pack.id }, pack.segments, { signal: this.#signal });
     }
-    const number = table.addPack(pack.id);
-    for (const { type, id, offset, length, uncompressedLength } of pack.entries) {
-      table.settle(type, id, number, offset, length, uncompressedLength);
-    }
     await this.#indexer.add({ id: pack.id, blobs: pack.entries });
   }
 
-  #background(set: Set<Promise<void>>, work: () => Promise<void>): void {
-    const running: Promise<void> = work()
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => set.delete(running));
-    set.add(running);
+  /** Blobs count as stored from here on. Before, should this upload fail, whoever needs them stores them again. */
+  async #saveIndex(packs: readonly StoredPack[]): Promise<void> {
+    if (this.#dryRun) return;
+    const { repository, table } = this.#indexed;
+    await repository.saveFile('index', encodeIndex(packs), { signal: this.#signal });
+    for (const pack of packs) {
+      const number = table.addPack(pack.id);
+      for (const { type, id, offset, length, uncompressedLength } of pack.blobs) {
+        table.settle(type, id, number, offset, length, uncompressedLength);
+      }
+    }
   }
 
-  async #room(set: ReadonlySet<Promise<void>>, limit: number): Promise<void> {
-    while (set.size >= limit) await Promise.race(set);
-    this.#check();
+  /** Starts `work` when there is room for it. Its failure is that of the upload. */
+  async #start({ slots, running }: Background, work: () => Promise<void>): Promise<void> {
+    await slots.take();
+    try {
+      this.#check();
+    } catch (error) {
+      slots.give();
+      throw error;
+    }
+    const started: Promise<void> = work()
+      .catch((error: unknown) => void this.#fail(error))
+      .finally(() => {
+        running.delete(started);
+        slots.give();
+      });
+    running.add(started);
   }
 
-  async #settled(set: ReadonlySet<Promise<void>>): Promise<void> {
-    while (set.size > 0) await Promise.all(set);
+  async #settled({ running }: Background): Promise<void> {
+    while (running.size > 0) await Promise.all(running);
     this.#check();
   }
+}
+
+/** Work under way, and the room there is for it. */
+interface Background {
+  readonly slots: Slots;
+  readonly running: Set<Promise<void>>;
+}
+
+function background(places: number): Background {
+  return { slots: new Slots(places), running: new Set() };
 }
 
 /** Unpredictable yes or no, 256 at a time. */
@@ -227,7 +265,8 @@ function coin(): () => boolean {
 
 /**
  * Runs `body` with an open upload. When its promise resolves, all it stored is durable and indexed before
- * `withUpload` resolves. One upload at a time for one loaded index (`bad-request` otherwise).
+ * `withUpload` resolves. When anything fails, the first failure rejects it, whatever `body` made of that. One upload at
+ * a time for one loaded index (`bad-request` otherwise).
  */
 export async function withUpload<T>(
   indexed: IndexedRepository,
@@ -242,10 +281,10 @@ export async function withUpload<T>(
     await upload.finish();
     return result;
   } catch (error) {
-    await upload.abandon(error);
-    indexed.table.dropPending();
-    throw error;
+    throw await upload.abandon(error);
   } finally {
+    // What a failed upload claimed, and all that a dry run did.
+    indexed.table.dropPending();
     indexed.uploading = false;
   }
 }
