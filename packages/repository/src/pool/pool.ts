@@ -1,5 +1,6 @@
 /** The contract of a pool that runs tasks, and the one that runs them inline. */
-import { throwIfAborted } from '@restic-engine/repo-format';
+import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
+import { orAborted } from '../abort.ts';
 import type { Task } from './task.ts';
 
 export interface RunOptions<Question, Answer> {
@@ -12,7 +13,8 @@ export interface RunOptions<Question, Answer> {
 
 /**
  * Runs tasks. A pool queues nothing and limits nothing: callers hold the budget for what is in flight.
- * Errors of a task reject `run` with the code they had in the worker.
+ * Errors of a task reject `run` with the code they had in the worker. When the signal fires or the pool is disposed of,
+ * `run` rejects with `aborted` at once, whatever the task is doing, and nothing that it still asks is answered.
  */
 export interface Pool extends AsyncDisposable {
   /** Tasks that can make progress at the same moment; at least 1. */
@@ -26,20 +28,37 @@ export interface Pool extends AsyncDisposable {
 
 /** A pool without threads: for one processor, for browsers, for tests. */
 export function inlinePool(): Pool {
+  let closed = false;
   return {
     size: 1,
-    async run(task, input, options = {}) {
-      throwIfAborted(options.signal);
-      const { onAsk } = options;
-      const outcome = await task.body(input, {
-        async ask(question) {
-          throwIfAborted(options.signal);
-          if (onAsk === undefined) throw new TypeError(`task ${task.name} asked, but nobody answers`);
-          return onAsk(question);
-        },
-      });
-      return outcome.value;
+    async run<In, Out, Question, Answer>(
+      task: Task<In, Out, Question, Answer>,
+      input: In,
+      { onAsk, signal }: RunOptions<Question, Answer> = {},
+    ): Promise<Out> {
+      const check = (): void => {
+        if (closed) throw closedError();
+        throwIfAborted(signal);
+      };
+      check();
+      const ask = async (question: Question): Promise<Answer> => {
+        check();
+        if (onAsk === undefined) throw new TypeError(`task ${task.name} asked, but nobody answers`);
+        const answer = await onAsk(question);
+        check();
+        return answer;
+      };
+      const { value } = await orAborted(Promise.resolve(task.body(input, { ask })), signal);
+      check();
+      return value;
     },
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      closed = true;
+    },
   };
+}
+
+/** Why a run ends, or never starts, in a pool that has been disposed of. */
+export function closedError(): EngineError {
+  return new EngineError('aborted', 'the worker pool has been closed');
 }

@@ -6,6 +6,7 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { abortedError, CODES, EngineError, type Code, type ErrorContext } from '@restic-engine/repo-format';
+import { closedError } from './pool.ts';
 import type { Pool, RunOptions } from './pool.ts';
 import type { Task } from './task.ts';
 
@@ -87,7 +88,13 @@ class Thread {
     this.#worker.unref();
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
+    // Without its message a run would wait for ever.
+    this.#worker.on('messageerror', (error) => void this.end(error));
     this.#worker.on('exit', () => this.#die(new Error('a worker thread ended')));
+  }
+
+  get isAlive(): boolean {
+    return this.#dead === undefined;
   }
 
   /** Runs under way; the pool gives the next one to the thread with the fewest. */
@@ -102,7 +109,12 @@ class Thread {
     }
     if (this.#pending.size === 0) this.#worker.ref();
     this.#pending.set(message.run, pending);
-    this.#worker.postMessage(message, transfer);
+    try {
+      this.#worker.postMessage(message, transfer);
+    } catch (error) {
+      // What cannot be cloned never reached the worker.
+      this.#settle(message.run)?.reject(error);
+    }
   }
 
   /** The caller lost interest: what the worker still says of this run is dropped. */
@@ -110,7 +122,9 @@ class Thread {
     this.#settle(run);
   }
 
-  async end(): Promise<void> {
+  /** Rejects what is under way with `reason` and ends the thread, whatever it is doing. */
+  async end(reason: Error): Promise<void> {
+    this.#die(reason);
     await this.#worker.terminate();
   }
 
@@ -127,14 +141,17 @@ class Thread {
   }
 
   async #answer(run: number, question: number, body: unknown): Promise<void> {
-    const onAsk = this.#pending.get(run)?.onAsk;
-    let answer: AnswerMessage;
+    const pending = this.#pending.get(run);
     try {
-      if (onAsk === undefined) throw new EngineError('aborted', 'nobody waits for this task any more');
-      answer = { kind: 'answer', run, question, answer: await onAsk(body) };
+      if (pending === undefined) throw new EngineError('aborted', 'nobody waits for this task any more');
+      if (pending.onAsk === undefined) throw new TypeError('a task asked, but nobody answers');
+      this.#post({ kind: 'answer', run, question, answer: await pending.onAsk(body) });
     } catch (error) {
-      answer = { kind: 'answer', run, question, failure: toFailure(error) };
+      this.#post({ kind: 'answer', run, question, failure: toFailure(error) });
     }
+  }
+
+  #post(answer: AnswerMessage): void {
     this.#worker.postMessage(answer);
   }
 
@@ -149,10 +166,13 @@ class Thread {
  * nothing to do.
  */
 export function threadPool(size: number): Pool {
-  const threads: Thread[] = [];
+  let threads: Thread[] = [];
   let runs = 0;
+  let closed = false;
 
   function leastLoaded(): Thread {
+    // A thread that crashed has failed its runs; the next ones get another.
+    if (!threads.every((thread) => thread.isAlive)) threads = threads.filter((thread) => thread.isAlive);
     const idle = threads.find((thread) => thread.load === 0);
     if (idle !== undefined) return idle;
     if (threads.length < size) {
@@ -172,8 +192,8 @@ export function threadPool(size: number): Pool {
     ): Promise<Out> {
       return new Promise<Out>((resolve, reject) => {
         const { signal, onAsk, transfer = [] } = options;
-        if (signal?.aborted) {
-          reject(abortedError(signal));
+        if (closed || signal?.aborted) {
+          reject(signal?.aborted ? abortedError(signal) : closedError());
           return;
         }
         const run = runs++;
@@ -199,7 +219,8 @@ export function threadPool(size: number): Pool {
       });
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(threads.splice(0).map((thread) => thread.end()));
+      closed = true;
+      await Promise.all(threads.map((thread) => thread.end(closedError())));
     },
   };
 }
