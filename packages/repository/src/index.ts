@@ -11,8 +11,8 @@ export type { LoadIndexOptions } from './index/load-index.ts';
 // keys and locks
 export { addKey, changePassword, listKeys, removeKey } from './keys.ts';
 export type { AddKeyOptions, KeyInfo } from './keys.ts';
-export { listLocks, removeStaleLocks } from './lock.ts';
-export type { FoundLock, LockOptions, RepositoryLock } from './lock.ts';
+export { listLocks, removeStaleLocks, withLock } from './lock.ts';
+export type { FoundLock, LockOptions, RepositoryLock, WithLockOptions } from './lock.ts';
 // blobs
 export { BlobTable } from './index/blob-table.ts';
 export type { BlobLocation } from './index/blob-table.ts';
@@ -21,6 +21,8 @@ export { withUpload } from './store/upload.ts';
 export type { Upload, UploadOptions, UploadTotals } from './store/upload.ts';
 export { sealedBatch } from './store/sealed-batch.ts';
 export type { SealedBatch } from './store/sealed-batch.ts';
+// waiting
+export { orAborted } from './abort.ts';
 // workers
 export { codecFor } from './codec.ts';
 export type { CodecSpec } from './codec.ts';

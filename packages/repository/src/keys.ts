@@ -7,7 +7,8 @@ import {
   openKeyFile,
   sha256,
 } from '@restic-engine/repo-format';
-import type { Backend, Call, Id, MasterKey, ScryptParams, Timestamp } from '@restic-engine/repo-format';
+import type { Backend, Call, Code, Id, MasterKey, ScryptParams, Timestamp } from '@restic-engine/repo-format';
+import { withLock } from './lock.ts';
 import type { Repository } from './repository.ts';
 import { formatInstant } from './time.ts';
 
@@ -18,7 +19,13 @@ export interface FindKeyOptions extends Call {
   readonly keyHint?: string | undefined;
 }
 
-/** Finds the key that opens with `password`, the hinted one first. Rejects with `wrong-password`. */
+/** What may be wrong with one key file while another one opens. */
+const UNUSABLE: ReadonlySet<Code> = new Set<Code>(['corrupt', 'unsupported', 'too-large', 'not-found']);
+
+/**
+ * Finds the key that opens with `password`, the hinted one first. Rejects with `wrong-password`, or with what is wrong
+ * with a key that could not be tried when no other one opens.
+ */
 export async function findKey(
   backend: Backend,
   password: Uint8Array,
@@ -26,16 +33,17 @@ export async function findKey(
 ): Promise<{ key: MasterKey; keyId: Id }> {
   const ids = await keyIds(backend, signal);
   if (keyHint !== undefined) ids.sort((a, b) => Number(b.startsWith(keyHint)) - Number(a.startsWith(keyHint)));
+  let unusable: EngineError | undefined;
   for (const keyId of ids.slice(0, MAX_KEYS_TRIED)) {
     try {
       return { key: await openKeyFile(await loadKeyFile(backend, keyId, signal), password, { signal }), keyId };
     } catch (error) {
-      const isHint = keyHint !== undefined && keyId.startsWith(keyHint);
-      if (!isHint && !EngineError.is(error, 'wrong-password')) throw error;
-      if (EngineError.is(error, 'aborted')) throw error;
+      if (EngineError.is(error, 'wrong-password')) continue;
+      if (!EngineError.is(error) || !UNUSABLE.has(error.code)) throw error;
+      unusable ??= error;
     }
   }
-  throw new EngineError('wrong-password', 'wrong password or no key found', { keys: ids.length });
+  throw unusable ?? new EngineError('wrong-password', 'wrong password or no key found', { keys: ids.length });
 }
 
 /** What a key file says of itself; nothing of it is secret or proven. */
@@ -70,12 +78,8 @@ export interface AddKeyOptions extends Call {
 
 /** Adds a key with another password and resolves with its id, once the new key has been read back and opened. */
 export async function addKey(repository: Repository, options: AddKeyOptions): Promise<Id> {
-  const lock = await repository.lock({ retryMs: options.retryLockMs, signal: options.signal });
-  try {
-    return await storeKey(repository, { ...options, signal: lock.signal });
-  } finally {
-    await lock[Symbol.asyncDispose]();
-  }
+  const { retryLockMs: retryMs, signal } = options;
+  return withLock(repository, { retryMs, signal }, (lock) => storeKey(repository, { ...options, signal: lock.signal }));
 }
 
 /** Removes a key. Rejects with `bad-request` for the one in use, `not-found` for one that is not there. */
@@ -85,13 +89,11 @@ export async function removeKey(
   options: Call & { readonly retryLockMs?: number | undefined } = {},
 ): Promise<void> {
   if (id === repository.keyId) throw new EngineError('bad-request', 'refusing to remove the key currently in use', { id });
-  const lock = await repository.lock({ exclusive: true, retryMs: options.retryLockMs, signal: options.signal });
-  try {
+  const { retryLockMs: retryMs, signal } = options;
+  await withLock(repository, { exclusive: true, retryMs, signal }, async (lock) => {
     await repository.backend.stat({ type: 'key', name: id }, { signal: lock.signal });
     await repository.backend.remove({ type: 'key', name: id }, { signal: lock.signal });
-  } finally {
-    await lock[Symbol.asyncDispose]();
-  }
+  });
 }
 
 /**
@@ -101,14 +103,13 @@ export async function removeKey(
 export async function changePassword(repository: Repository, options: AddKeyOptions): Promise<Id> {
   const old = repository.keyId;
   if (old === undefined) throw new EngineError('bad-request', 'the repository was not opened with a password');
-  const lock = await repository.lock({ exclusive: true, retryMs: options.retryLockMs, signal: options.signal });
-  try {
+  const { retryLockMs: retryMs, signal } = options;
+  return withLock(repository, { exclusive: true, retryMs, signal }, async (lock) => {
     const id = await storeKey(repository, { ...options, signal: lock.signal });
+    repository.keyId = id;
     await repository.backend.remove({ type: 'key', name: old }, { signal: lock.signal });
     return id;
-  } finally {
-    await lock[Symbol.asyncDispose]();
-  }
+  });
 }
 
 async function storeKey(repository: Repository, options: AddKeyOptions): Promise<Id> {
@@ -124,11 +125,12 @@ async function storeKey(repository: Repository, options: AddKeyOptions): Promise
     hostname: options.hostname ?? platform.hostname,
   });
   const id = sha256(file);
-  await backend.save({ type: 'key', name: id }, [file], { signal });
   try {
+    await backend.save({ type: 'key', name: id }, [file], { signal });
     await openKeyFile(await loadKeyFile(backend, id, signal), password, { signal });
   } catch (error) {
-    await backend.remove({ type: 'key', name: id });
+    // A save that failed may have stored the file all the same. What went wrong first is what counts.
+    await backend.remove({ type: 'key', name: id }).catch(() => undefined);
     throw error;
   }
   return id;

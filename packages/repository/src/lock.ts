@@ -5,17 +5,24 @@
  * It is refreshed by writing a newer one and removing the older; a lock that could not be refreshed in time ends the
  * work it protects, because others may by then take it for stale.
  */
-import { abortedError, decodeLock, encodeLock, EngineError, isStale } from '@restic-engine/repo-format';
+import { decodeLock, encodeLock, EngineError, isStale, sealUnpacked, sha256 } from '@restic-engine/repo-format';
 import type { Call, Id, Lock } from '@restic-engine/repo-format';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { orAborted } from './abort.ts';
 import type { Repository } from './repository.ts';
 import { formatInstant } from './time.ts';
 
 /** The time others get to see a new lock. */
 const SETTLE_MS = 200;
-const REFRESH_MS = 5 * 60_000;
+/** A held lock is looked after this often: a machine that slept must notice soon that its lock is old. */
+const TICK_MS = 15_000;
+const REFRESH_SECONDS = 5 * 60;
+const REFRESH_AGAIN_SECONDS = 60;
+/** A refresh that takes longer is given up. */
+const REFRESH_LIMIT_SECONDS = 2.5 * 60;
 /** A lock not refreshed for this long must not be trusted any more: stale is 30 minutes, less one and a half refreshes. */
-const LOST_MS = 22.5 * 60_000;
+const LOST_SECONDS = 22.5 * 60;
+/** Removing a lock file may take this long; after half an hour it is stale anyhow. */
+const REMOVE_LIMIT_MS = 60_000;
 /** Between attempts to read a lock that cannot be read. */
 const UNREADABLE_RETRY_MS = [5_000, 10_000, 20_000];
 const RETRY_FIRST_MS = 5_000;
@@ -31,10 +38,18 @@ export interface LockOptions {
 
 /** A lock that is held and kept fresh. Disposing removes it. */
 export interface RepositoryLock extends AsyncDisposable {
+  [Symbol.asyncDispose](): Promise<void>;
   /** Its present file; changes with each refresh. */
   readonly id: Id;
   /** Fires when the lock is lost or the caller's signal fires: give it to the work done under the lock. */
   readonly signal: AbortSignal;
+  /** Why the lock was lost (`locked`), once it is. */
+  readonly lost: EngineError | undefined;
+}
+
+export interface WithLockOptions extends LockOptions {
+  /** The lock could not be removed at the end. It is stale after half an hour; until then it is in the way of others. */
+  readonly onLeft?: ((error: unknown) => void) | undefined;
 }
 
 /** A lock file that was found. */
@@ -61,7 +76,27 @@ export async function acquireLock(repository: Repository, options: LockOptions =
   }
 }
 
-/** Every lock file that can be read, and how many cannot. Empty files are no locks. */
+/**
+ * Runs `body` under a lock, which is gone when this settles. Rejects with `locked` when others hold one, and when the
+ * lock is lost meanwhile, whatever `body` makes of that.
+ */
+export async function withLock<T>(
+  repository: Repository,
+  options: WithLockOptions,
+  body: (lock: RepositoryLock) => Promise<T>,
+): Promise<T> {
+  const lock = await repository.lock(options);
+  try {
+    return await body(lock);
+  } catch (error) {
+    throw lock.lost ?? error;
+  } finally {
+    // What `body` has done is done: a lock that stays does not undo it.
+    await lock[Symbol.asyncDispose]().catch((error: unknown) => options.onLeft?.(error));
+  }
+}
+
+/** Every lock. Empty files are none; one that cannot be read rejects with `corrupt`. */
 export async function* listLocks(repository: Repository, call: Call = {}): AsyncGenerator<FoundLock> {
   for await (const { name, size } of repository.list('lock', call)) {
     if (size === 0) continue;
@@ -125,7 +160,7 @@ async function tryLock(repository: Repository, exclusive: boolean, signal: Abort
     await refuseConflict(repository, exclusive, own, signal);
     return own;
   } catch (error) {
-    await repository.removeFile('lock', own);
+    await removeQuietly(repository, own);
     throw error;
   }
 }
@@ -176,22 +211,40 @@ function lockedError(id: Id, lock: Lock): EngineError {
 }
 
 async function writeLock(repository: Repository, exclusive: boolean, signal: AbortSignal | undefined): Promise<Id> {
-  const { platform } = repository;
+  const { platform, config, sealer, backend } = repository;
   const { hostname, username, pid, uid, gid } = platform;
   const lock: Lock = { time: formatInstant(platform), exclusive, hostname, username, pid, uid, gid };
-  return repository.saveFile('lock', encodeLock(lock), { signal });
+  const bytes = sealUnpacked(encodeLock(lock), config.version, sealer);
+  const id = sha256(bytes);
+  try {
+    await backend.save({ type: 'lock', name: id }, [bytes], { signal });
+  } catch (error) {
+    // The store may have got it all the same.
+    await removeQuietly(repository, id);
+    throw error;
+  }
+  return id;
+}
+
+/** Removes a lock file because something went wrong: that is what counts, not whether this works. */
+async function removeQuietly(repository: Repository, id: Id): Promise<void> {
+  await repository.removeFile('lock', id, { signal: AbortSignal.timeout(REMOVE_LIMIT_MS) }).catch(() => undefined);
 }
 
 class HeldLock implements RepositoryLock {
   readonly #repository: Repository;
   readonly #exclusive: boolean;
-  readonly #lost = new AbortController();
+  readonly #losing = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #heedHangups: () => void;
   readonly signal: AbortSignal;
-  #id: Id;
-  #refreshedAt = performance.now();
-  #refreshing: Promise<void> = Promise.resolve();
+  lost: EngineError | undefined;
+  /** Files of this lock that may exist, the present one last. */
+  readonly #files: Id[];
+  /** Both in seconds of the clock that goes on while the machine sleeps. */
+  #refreshedAt: number;
+  #refreshAt: number;
+  #refresh: { readonly since: number; readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   #released: Promise<void> | undefined;
 
   constructor(
@@ -203,30 +256,61 @@ class HeldLock implements RepositoryLock {
   ) {
     this.#repository = repository;
     this.#exclusive = exclusive;
-    this.#id = id;
     this.#heedHangups = heedHangups;
-    this.signal = signal === undefined ? this.#lost.signal : AbortSignal.any([signal, this.#lost.signal]);
-    this.#timer = setInterval(() => {
-      this.#refreshing = this.#refresh();
-    }, REFRESH_MS).unref();
+    this.#files = [id];
+    this.#refreshedAt = this.#now();
+    this.#refreshAt = this.#refreshedAt + REFRESH_SECONDS;
+    this.signal = signal === undefined ? this.#losing.signal : AbortSignal.any([signal, this.#losing.signal]);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
   get id(): Id {
-    return this.#id;
+    return this.#files.at(-1) ?? '';
   }
 
-  async #refresh(): Promise<void> {
+  #now(): number {
+    return this.#repository.platform.now().seconds;
+  }
+
+  #tick(): void {
+    const now = this.#now();
+    if (this.#refresh !== undefined) {
+      if (now - this.#refresh.since >= REFRESH_LIMIT_SECONDS) this.#refresh.stop.abort();
+    } else if (now >= this.#refreshAt) {
+      const stop = new AbortController();
+      this.#refresh = { since: now, stop, done: this.#tryRefresh(now, stop.signal) };
+    }
+  }
+
+  async #tryRefresh(now: number, signal: AbortSignal): Promise<void> {
     try {
-      const old = this.#id;
       // Somebody may have judged this lock stale and removed it: then others may already be at work.
-      await this.#repository.backend.stat({ type: 'lock', name: old });
-      this.#id = await writeLock(this.#repository, this.#exclusive, undefined);
-      this.#refreshedAt = performance.now();
-      await this.#repository.removeFile('lock', old);
+      await this.#repository.backend.stat({ type: 'lock', name: this.id }, { signal });
+      this.#files.push(await writeLock(this.#repository, this.#exclusive, signal));
+      this.#refreshedAt = now;
+      this.#refreshAt = now + REFRESH_SECONDS;
+      await this.#removeFiles(1, signal);
     } catch (cause) {
+      this.#refreshAt = Math.max(this.#refreshAt, this.#now() + REFRESH_AGAIN_SECONDS);
       const gone = EngineError.is(cause, 'not-found');
-      if (!gone && performance.now() - this.#refreshedAt < LOST_MS) return;
-      this.#lost.abort(new EngineError('locked', 'the lock on the repository was lost', { lock: this.#id }, { cause }));
+      if (gone || this.#now() - this.#refreshedAt >= LOST_SECONDS) this.#lose(cause);
+    } finally {
+      this.#refresh = undefined;
+    }
+  }
+
+  #lose(cause: unknown): void {
+    if (this.#released !== undefined) return;
+    clearInterval(this.#timer);
+    this.lost = new EngineError('locked', 'the lock on the repository was lost', { lock: this.id }, { cause });
+    this.#losing.abort(this.lost);
+  }
+
+  /** Removes all files but the last `keep`. */
+  async #removeFiles(keep: number, signal: AbortSignal): Promise<void> {
+    for (let id = this.#files[0]; id !== undefined && this.#files.length > keep; id = this.#files[0]) {
+      await this.#repository.removeFile('lock', id, { signal });
+      this.#files.shift();
     }
   }
 
@@ -236,9 +320,10 @@ class HeldLock implements RepositoryLock {
 
   async #release(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#refreshing;
+    this.#refresh?.stop.abort();
+    await this.#refresh?.done;
     try {
-      await this.#repository.removeFile('lock', this.#id);
+      await this.#removeFiles(0, AbortSignal.timeout(REMOVE_LIMIT_MS));
     } finally {
       this.#heedHangups();
     }
@@ -246,10 +331,13 @@ class HeldLock implements RepositoryLock {
 }
 
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
   try {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    if (signal?.aborted) throw abortedError(signal);
-    throw error;
+    await orAborted(passed, signal);
+  } finally {
+    clearTimeout(timer);
   }
 }

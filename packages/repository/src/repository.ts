@@ -27,10 +27,16 @@ export interface RepositoryParts {
 }
 
 export class Repository implements AsyncDisposable {
+  /**
+   * The key file that opened the repository, or took the place of that one since; undefined when a raw master key
+   * opened it.
+   */
+  keyId: Id | undefined;
   readonly #parts: RepositoryParts;
 
   constructor(parts: RepositoryParts) {
     this.#parts = parts;
+    this.keyId = parts.keyId;
   }
 
   get backend(): Backend {
@@ -39,11 +45,6 @@ export class Repository implements AsyncDisposable {
 
   get config(): Config {
     return this.#parts.config;
-  }
-
-  /** The key file that opened the repository; undefined when a raw master key did. */
-  get keyId(): Id | undefined {
-    return this.#parts.keyId;
   }
 
   get platform(): Platform {
