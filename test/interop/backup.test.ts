@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { backup, files } from 'restic-engine';
-import { restore } from '../../packages/snapshot/src/restore/restore.ts';
+import { backup, files, restore } from 'restic-engine';
 import type { Compression } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
