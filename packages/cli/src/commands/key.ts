@@ -19,7 +19,8 @@ interface NewKeyFlags {
 export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   const key = program
     .command('key')
-    .description('Manage the keys of a repository: each opens it with a password of its own.');
+    .description('Manage the keys of a repository: each opens it with a password of its own.')
+    .action((_flags, command) => command.outputHelp());
   key
     .command('list')
     .summary('List keys (passwords)')

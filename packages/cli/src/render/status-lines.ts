@@ -5,6 +5,9 @@ import { displayWidth } from './table.ts';
 
 const CLEAR_LINE = '\u001B[2K\r';
 const UP = '\u001B[1A';
+/** For terminals that do not know their size. */
+const DEFAULT_COLUMNS = 80;
+const DEFAULT_ROWS = 24;
 
 export class StatusLines {
   readonly #stream: WriteStream;
@@ -15,8 +18,8 @@ export class StatusLines {
   }
 
   show(lines: readonly string[]): void {
-    const width = Math.max(20, this.#stream.columns) - 1;
-    const rows = lines.slice(0, Math.max(1, this.#stream.rows - 1)).map((line) => fit(line, width));
+    const width = (this.#stream.columns || DEFAULT_COLUMNS) - 1;
+    const rows = lines.slice(0, Math.max(1, (this.#stream.rows || DEFAULT_ROWS) - 1)).map((line) => fit(line, width));
     this.#stream.write(`${this.#erase()}${rows.join('\n')}`);
     this.#shown = rows.length;
   }

@@ -1,0 +1,255 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { describeWithPeer } from '../peers/peers.ts';
+import { initAt } from '../support/repository.ts';
+import { resticAt, resticCommand } from '../support/restic.ts';
+import type { Message, Restic, ResticRun } from '../support/restic.ts';
+import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
+
+// The command line against restic's: the same words, the same answers. Texts for people may differ; what scripts read
+// may not: exit statuses, JSON, tables, and the lines that name snapshots.
+
+const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+
+/** Both programs at one repository, in one directory. */
+interface Programs {
+  readonly restic: Restic;
+  /** Runs ours as restic is run. */
+  ours(...args: string[]): Promise<ResticRun>;
+  theirs(...args: string[]): Promise<ResticRun>;
+}
+
+interface Place extends TempDir, Programs {}
+
+function makePlace(peer: Parameters<typeof resticAt>[0]): Place {
+  const dir = makeTempDir();
+  const repo = join(dir.path, 'repo');
+  const restic = resticAt(peer, { repo, cwd: dir.path });
+  mkdirSync(join(dir.path, 'data/sub'), { recursive: true });
+  writeFileSync(join(dir.path, 'data/a.txt'), 'hello\n');
+  writeFileSync(join(dir.path, 'data/sub/b.bin'), Buffer.alloc(300_000, 'b'));
+  symlinkSync('a.txt', join(dir.path, 'data/link'));
+  const ours: Programs['ours'] = (...words) => {
+    const { args, env } = resticCommand(words, { repo });
+    return start(process.execPath, ['--conditions=@restic-engine/source', MAIN, ...args], dir.path, env);
+  };
+  return { ...dir, [Symbol.dispose]: dir[Symbol.dispose], restic, ours, theirs: (...args) => restic.run(args) };
+}
+
+function start(program: string, args: readonly string[], cwd: string, env: Record<string, string>): Promise<ResticRun> {
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => {
+      resolve({ status, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
+    });
+  });
+}
+
+function messages(text: string): Message[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Message);
+}
+
+function messageOf(text: string, type: string): Message {
+  const found = messages(text).find((message) => message['message_type'] === type);
+  if (found === undefined) throw new Error(`no ${type} message in: ${text.slice(0, 500)}`);
+  return found;
+}
+
+await describeWithPeer('restic', 'the command line beside restic', (peer) => {
+  it('lists snapshots in the same tables and the same JSON', async () => {
+    using place = makePlace(peer);
+    const { restic, ours, theirs } = place;
+    await initAt(join(place.path, 'repo'));
+    await restic.ok(['backup', 'data', '--tag', 'x,y', '--host', 'one', '--time', '2024-02-29 10:00:00']);
+    await restic.ok(['backup', 'data/sub', '--host', 'two']);
+    expect((await ours('backup', 'data', 'data/a.txt', '--host', 'two')).status).toBe(0);
+    for (const words of [
+      [],
+      ['--compact'],
+      ['--json'],
+      ['--latest', '1', '--json'],
+      ['--host', 'two'],
+      ['--tag', 'x,y', '--json'],
+      ['--path', join(place.path, 'data'), '--json'],
+      ['--host', 'nobody'],
+      ['--host', 'nobody', '--json'],
+      ['latest', '--json'],
+      ['00000000'],
+      ['--group-by', 'paths', 'latest', '--json'],
+    ]) {
+      expect(await ours('snapshots', ...words), words.join(' ')).toEqual(await theirs('snapshots', ...words));
+    }
+    const grouped = async (run: Programs['ours']): Promise<Message[]> => {
+      const groups = JSON.parse((await run('snapshots', '--json', '--group-by', 'host,tags')).stdout) as Message[];
+      // restic's order of groups is that of a hash table.
+      return groups.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    };
+    expect(await grouped(ours)).toEqual(await grouped(theirs));
+  });
+
+  it('lists files alike', async () => {
+    using place = makePlace(peer);
+    const { restic, ours, theirs } = place;
+    await initAt(join(place.path, 'repo'));
+    await restic.ok(['backup', 'data']);
+    for (const words of [
+      ['latest'],
+      ['latest', '-l'],
+      ['latest', '--long', '--human-readable'],
+      ['latest', '--json'],
+      ['latest', '--ncdu'],
+      ['latest', '--ncdu', '/data/sub'],
+      ['latest', '/data'],
+      ['latest', '/data', '--recursive'],
+      ['latest:data', '/sub'],
+      ['latest:data', '--json'],
+      ['latest', '--sort', 'size', '-l'],
+      ['latest', '--sort', 'extension', '--reverse'],
+      ['latest', '--reverse'],
+      ['-q', 'latest'],
+    ]) {
+      expect(await ours('ls', ...words), words.join(' ')).toEqual(await theirs('ls', ...words));
+    }
+  });
+
+  it('prints the objects of a repository alike', async () => {
+    using place = makePlace(peer);
+    const { ours, theirs } = place;
+    await initAt(join(place.path, 'repo'));
+    await ours('backup', 'data');
+    const [[snapshot]] = messages((await ours('snapshots', '--json')).stdout) as unknown as [[Message]];
+    const id = String(snapshot['id']);
+    for (const words of [
+      ['config'],
+      ['masterkey'],
+      ['snapshot', id],
+      ['snapshot', id.slice(0, 6)],
+      ['tree', id],
+      ['tree', `${id}:data`],
+      ['blob', String(snapshot['tree'])],
+    ]) {
+      expect(await ours('cat', ...words), words.join(' ')).toEqual(await theirs('cat', ...words));
+    }
+  });
+
+  it('says with the same members what init and backup did', async () => {
+    using place = makePlace(peer);
+    const { ours, theirs } = place;
+    const made = messageOf((await ours('init', '--json')).stdout, 'initialized');
+    expect(Object.keys(made)).toEqual(['message_type', 'id', 'repository']);
+    expect(made['id']).toBe(JSON.parse((await theirs('cat', 'config')).stdout).id);
+
+    for (const words of [['data'], ['data'], ['data', '--dry-run'], ['data', '--skip-if-unchanged']]) {
+      const [own, other] = [
+        await ours('backup', ...words, '--json', '-v'),
+        await theirs('backup', ...words, '--json', '-v'),
+      ];
+      expect([own.status, other.status]).toEqual([0, 0]);
+      const keys = (run: ResticRun): string[] =>
+        Object.keys(messageOf(run.stdout, 'summary')).filter((key) => key !== 'snapshot_id');
+      expect(keys(own), words.join(' ')).toEqual(keys(other));
+      const item = (run: ResticRun): string[] => {
+        const found = messages(run.stdout).find(({ item: path }) => path === '/data/a.txt');
+        return Object.keys(found ?? {});
+      };
+      expect(item(own)).toEqual(item(other));
+    }
+    const { stdout } = await theirs('backup', 'data', '--json');
+    expect(messageOf(stdout, 'summary')).toMatchObject({ files_unmodified: 2, dirs_unmodified: 2, data_added: 0 });
+  });
+
+  it('restores alike, file for file and word for word', async () => {
+    using place = makePlace(peer);
+    const { restic, ours, theirs } = place;
+    await initAt(join(place.path, 'repo'));
+    await restic.ok(['backup', 'data']);
+    const restored = async (run: Programs['ours'], target: string, ...words: string[]): Promise<unknown> => {
+      const { status, stdout } = await run('restore', 'latest', '--target', target, ...words);
+      const summary = messages(stdout).find((message) => message['message_type'] === 'summary');
+      const items = messages(stdout).filter((message) => message['message_type'] === 'verbose_status');
+      return { status, summary, items: items.map((item) => JSON.stringify(item)).toSorted() };
+    };
+    for (const words of [
+      ['--json', '-vv'],
+      ['--json', '-vv', '--verify'],
+      ['--json', '--include', 'a.txt'],
+      ['--json', '--dry-run', '--exclude', '*.bin'],
+    ]) {
+      // Each into a place of its own, twice: the second time everything is there already.
+      for (const _time of [1, 2]) {
+        const name = words.join('').replaceAll(/\W/g, '');
+        const own = await restored(ours, `own${name}`, ...words);
+        expect(own, words.join(' ')).toEqual(await restored(theirs, `their${name}`, ...words));
+      }
+    }
+    expect(readFileSync(join(place.path, 'ownjsonvv/data/a.txt'), 'utf8')).toBe('hello\n');
+  });
+
+  it('handles keys that restic opens and lists', async () => {
+    using place = makePlace(peer);
+    const { restic, ours, theirs } = place;
+    await initAt(join(place.path, 'repo'));
+    writeFileSync(join(place.path, 'new'), 'another one\n');
+    const added = await ours('key', 'add', '--new-password-file', 'new', '--user', 'u', '--host', 'h');
+    expect(added.stdout).toMatch(/^saved new key with ID [0-9a-f]{64}\n$/);
+    const keys = async (run: Programs['ours']): Promise<Message[]> =>
+      (JSON.parse((await run('key', 'list', '--json')).stdout) as Message[]).toSorted((a, b) =>
+        a['id'] < b['id'] ? -1 : 1,
+      );
+    const listed = await keys(ours);
+    expect(listed).toEqual(await keys(theirs));
+    expect(listed).toHaveLength(2);
+    expect((await restic.run(['cat', 'config'], { password: 'another one' })).status).toBe(0);
+    const current = String(listed.find((key) => key['current'])?.['id']);
+    expect((await ours('key', 'remove', current)).status).toBe(1);
+    expect((await ours('key', 'remove', added.stdout.slice(-65, -1))).status).toBe(0);
+    expect((await restic.run(['cat', 'config'], { password: 'another one' })).status).toBe(12);
+  });
+
+  it('ends with the same status', async () => {
+    using place = makePlace(peer);
+    const { ours, theirs } = place;
+    const same = async (status: number, ...words: string[]): Promise<[ResticRun, ResticRun]> => {
+      const runs: [ResticRun, ResticRun] = [await ours(...words), await theirs(...words)];
+      expect(
+        runs.map((run) => run.status),
+        words.join(' '),
+      ).toEqual([status, status]);
+      return runs;
+    };
+    for (const run of await same(10, 'snapshots', '--json'))
+      expect(messageOf(run.stderr, 'exit_error')['code']).toBe(10);
+    await initAt(join(place.path, 'repo'));
+    await same(1, 'init');
+    await same(1, 'snapshots', '--no-such-flag');
+    await same(1, 'backup');
+    await same(1, 'backup', 'missing');
+    await same(1, 'restore', 'latest', '--target', 'out');
+    await same(1, 'ls', 'latest');
+    for (const run of await same(3, 'backup', 'data', 'missing')) {
+      expect(run.stdout).toMatch(/^snapshot [0-9a-f]{8} saved$/m);
+      expect(run.stderr).toContain('missing does not exist, skipping');
+      expect(run.stderr).toContain('Warning: at least one source file could not be read');
+    }
+    await same(1, 'backup', '--stdin-from-command', '--', 'false');
+    mkdirSync(join(place.path, 'out/data/a.txt/full'), { recursive: true });
+    for (const run of await same(1, 'restore', 'latest', '--target', 'out', '--json')) {
+      expect(messageOf(run.stderr, 'error')).toMatchObject({ during: 'restore', item: '/data/a.txt' });
+      expect(messageOf(run.stderr, 'exit_error')['message']).toBe('Fatal: There were 1 errors');
+    }
+    for (const run of await same(12, 'snapshots', '--json', '--password-command', 'echo wrong')) {
+      expect(messageOf(run.stderr, 'exit_error')['message']).toBe('Fatal: wrong password or no key found');
+    }
+  });
+});
