@@ -65,6 +65,11 @@ class Content {
   async restore(): Promise<void> {
     const run = this.#run;
     const matches = await findMatches(run, this.#pieces.filter(({ file }) => file.opening === 'update'));
+    for (const [piece, found] of matches) {
+      if (isKept(piece, found)) continue;
+      piece.file.opening = 'create';
+      matches.delete(piece);
+    }
     const { jobs, partOf } = planJobs(run.indexed, this.#pieces, matches, (file, error) => this.#fail(file, error));
     this.#partOf = partOf;
     this.#settle();
@@ -278,7 +283,7 @@ class Content {
   }
 
   #done(file: PlannedFile): void {
-    this.#run.report.done(file.path, file.opening === 'update' ? 'updated' : 'restored', file.size);
+    this.#run.report.done(file.path, file.existingSize === undefined ? 'restored' : 'updated', file.size);
     this.result.restored.push(file);
   }
 
@@ -292,6 +297,13 @@ class Content {
     if (!file.failed) this.#run.report.failed(file.path, error);
     file.failed = true;
   }
+}
+
+/** May what was found in place stay? Not in a file with further names, unless it is the whole file. */
+function isKept({ file, from, to }: Piece, found: Uint8Array): boolean {
+  if (!file.shared) return true;
+  const whole = from === 0 && to === (file.node.content?.length ?? 0) && file.existingSize === file.size;
+  return whole && !found.includes(0);
 }
 
 /** Only what opening needs. */

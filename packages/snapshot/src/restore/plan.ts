@@ -19,6 +19,8 @@ export interface PlannedFile {
   opening: 'create' | 'update' | 'keep';
   /** Bytes of the existing file, if its blobs are worth comparing. */
   readonly existingSize: number | undefined;
+  /** The existing file has further names, which may lie anywhere: it is kept as it is or replaced, never written to. */
+  readonly shared: boolean;
   /** Bytes of the blobs before the next piece. */
   offset: number;
   /** Blobs not yet in place. */

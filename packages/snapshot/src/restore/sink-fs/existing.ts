@@ -39,6 +39,7 @@ export function planFile(
     size,
     opening: trusted ? 'keep' : reusable ? 'update' : 'create',
     existingSize: reusable ? Number(found?.size) : undefined,
+    shared: found !== undefined && found.nlink > 1n,
     offset: 0,
     remaining: node.content?.length ?? 0,
     matching: 0,
@@ -47,7 +48,7 @@ export function planFile(
   };
 }
 
-/** Further names of a file that has one in the snapshot may lie anywhere; such a file is replaced, not written to. */
+/** A file with further names may be what the snapshot describes only if that has further names as well. */
 function isReusable(found: BigIntStats, node: Node): boolean {
   return found.isFile() && (found.nlink === 1n || (node.links ?? 0) > 1);
 }
