@@ -4,6 +4,7 @@
  * A worker imports a task's module once and runs bodies as messages arrive; several may be waiting for answers at the
  * same time. Messages carry a number that names the run.
  */
+import process from 'node:process';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { abortedError, CODES, EngineError, type Code, type ErrorContext } from '@restic-engine/repo-format';
 import { closedError } from './pool.ts';
@@ -14,6 +15,9 @@ const BRAND = 'restic-engine.worker';
 
 /** Workers make much garbage and keep little: a young generation that fits the cache is faster, and far smaller. */
 const YOUNG_GENERATION_MB = 6;
+
+/** Options of the process that are for workers too: how modules are found, and profiles. Not `--eval` and the like. */
+const INHERITED = /^(?:--conditions=|--(?:cpu|heap)-prof)/;
 
 interface RunMessage {
   readonly kind: 'run';
@@ -83,6 +87,7 @@ class Thread {
     this.#worker = new Worker(new URL(import.meta.url), {
       workerData: BRAND,
       name: 'restic-engine',
+      execArgv: process.execArgv.filter((option) => INHERITED.test(option)),
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#worker.unref();
