@@ -75,27 +75,38 @@ export interface ReadFileOptions extends Call {
 /**
  * The content of a file in a snapshot, or a part of it. Each blob is verified before its bytes come out; only the blobs
  * that are asked for are read, a few ahead. The stream fails with `bad-request` for what is no file, `not-found` and
- * `corrupt`. Chunks belong to the reader.
+ * `corrupt`. Chunks belong to the reader. Throws `RangeError` for a negative offset or length.
  */
 export function readFile(
   repository: IndexedRepository,
   node: Node,
   options: ReadFileOptions = {},
 ): ReadableStream<Uint8Array> {
+  checkRange(options);
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const pieces = readPieces(repository, node, { ...options, signal });
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { value, done } = await pieces.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
+      try {
+        const { value, done } = await pieces.next();
+        if (done === true) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        // What was read ahead is of no use any more.
+        stop.abort(error);
+        throw error;
+      }
     },
     async cancel(reason) {
       stop.abort(reason);
       await pieces.return();
     },
   });
+}
+
+function checkRange({ offset = 0, length = 0 }: ReadFileOptions): void {
+  if (!(offset >= 0 && length >= 0)) throw new RangeError(`no part of a file: ${length} bytes from ${offset} on`);
 }
 
 const BLOBS_AHEAD = 4;
@@ -114,16 +125,25 @@ async function* readPieces(
   const loadNext = (): void => {
     const part = wanted[next++];
     if (part === undefined) return;
-    const blob = repository.loadBlob('data', part.id, { signal });
+    const piece = loadPart(repository, part, signal);
     // Met below, when its turn comes.
-    blob.catch(() => undefined);
-    loading.push(blob.then((bytes) => bytes.slice(part.from, part.to)));
+    piece.catch(() => undefined);
+    loading.push(piece);
   };
   for (let i = 0; i < BLOBS_AHEAD; i++) loadNext();
   for (let first = loading.shift(); first !== undefined; first = loading.shift()) {
     loadNext();
     yield await first;
   }
+}
+
+async function loadPart(
+  repository: IndexedRepository,
+  { id, from, to }: BlobPart,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const bytes = await repository.loadBlob('data', id, { signal });
+  return to - from === bytes.length ? bytes : bytes.slice(from, to);
 }
 
 interface BlobPart {
@@ -141,7 +161,8 @@ function selectBlobs(repository: IndexedRepository, content: readonly Id[], star
     const length = repository.plainLength('data', id);
     if (length === undefined) throw new EngineError('not-found', `data blob ${id} is in no index`, { type: 'data', id });
     const from = Math.max(start - position, 0);
-    if (from < length) parts.push({ id, from, to: Math.min(end - position, length) });
+    const to = Math.min(end - position, length);
+    if (from < to) parts.push({ id, from, to });
     position += length;
   }
   return parts;
