@@ -2,14 +2,18 @@
  * Stores objects as they arrive and their trees at the end. An object without a time of its own keeps the parent
  * snapshot's while its content is the same, so what has not changed has the same trees again.
  */
-import { compareNames, EngineError, encodeTree, fileMode, formatTimestamp, throwIfAborted } from '@restic-engine/repo-format';
+import { compareNames, EngineError, encodeTree, fileMode, throwIfAborted } from '@restic-engine/repo-format';
 import type { Id, Node, Timestamp } from '@restic-engine/repo-format';
-import type { IndexedRepository, Platform, Upload } from '@restic-engine/repository';
+import { orAborted } from '@restic-engine/repository';
+import type { IndexedRepository, Upload } from '@restic-engine/repository';
 import type { ObjectEntry } from '../source/source.ts';
 import type { StoredTree } from './archive-tree.ts';
+import { asTimestamp } from './as-timestamp.ts';
 import type { ContentStore } from './content-store.ts';
+import { parentNodes } from './parent.ts';
 import type { Tracker } from './progress.ts';
 import type { StoredContent } from './store-tasks.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** Contents being stored at once; they are also limited by the bytes of the store. */
 const MAX_UNDERWAY = 512;
@@ -42,29 +46,39 @@ export class ObjectArchiver {
   }
 
   async archive(entries: Iterable<ObjectEntry> | AsyncIterable<ObjectEntry>, parent: Id | undefined): Promise<StoredTree> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([this.#upload.signal, failed.signal]);
+    try {
+      await this.#storeAll(entries, signal, (error) => failed.abort(error));
+    } catch (error) {
+      throw failed.signal.aborted ? failed.signal.reason : error;
+    }
+    return this.#storeFolder(this.#root, '', parent);
+  }
+
+  /** Stores contents until all are stored or `signal` fires, however long entries and contents let us wait. */
+  async #storeAll(
+    entries: Iterable<ObjectEntry> | AsyncIterable<ObjectEntry>,
+    signal: AbortSignal,
+    fail: (error: unknown) => void,
+  ): Promise<void> {
     const underway = new Set<Promise<void>>();
-    let failure: { readonly error: unknown } | undefined;
-    for await (const entry of entries) {
-      throwIfAborted(this.#upload.signal);
+    for await (const entry of untilAborted(entries, signal)) {
       const names = components(entry.path);
       this.#claim(names);
       const stored: Promise<void> = this.#storeObject(entry, names)
-        .catch((error: unknown) => {
-          failure ??= { error };
-        })
+        .catch(fail)
         .finally(() => underway.delete(stored));
       underway.add(stored);
-      await this.#store.room();
+      await orAborted(this.#store.room(), signal);
       if (underway.size >= MAX_UNDERWAY) {
         this.#store.flush();
-        await Promise.race(underway);
+        await orAborted(Promise.race(underway), signal);
       }
-      if (failure !== undefined) break;
     }
     this.#store.flush();
-    await Promise.all(underway);
-    if (failure !== undefined) throw failure.error;
-    return this.#storeFolder(this.#root, '', parent);
+    await orAborted(Promise.all(underway), signal);
+    throwIfAborted(signal);
   }
 
   /** Refuses a path that is there already, as an object or as the folder of one. */
@@ -83,9 +97,8 @@ export class ObjectArchiver {
 
   async #storeFolder(folder: Folder, path: string, parent: Id | undefined): Promise<StoredTree> {
     const previous = new Map<string, Node>();
-    if (parent !== undefined) {
-      const options = { signal: this.#upload.signal };
-      for (const node of await this.#indexed.loadTree(parent, options)) previous.set(node.name, node);
+    for (const node of await parentNodes(this.#indexed, parent, this.#tracker, this.#upload.signal)) {
+      previous.set(node.name, node);
     }
     const nodes: Node[] = [];
     for (const name of [...folder.keys()].toSorted(compareNames)) {
@@ -132,19 +145,12 @@ export class ObjectArchiver {
   }
 
   #timestamp(time: Date | Timestamp): Timestamp {
-    return typeof time === 'string' ? time : dateTimestamp(time, this.#indexed.repository.platform);
+    return asTimestamp(time, this.#indexed.repository.platform);
   }
 }
 
 const EMPTY = new Uint8Array(0);
 const NO_SIZES = { dataSize: 0, dataSizeInRepo: 0, metadataSize: 0, durationMs: 0 };
-
-/** A date in the zone of the platform. */
-export function dateTimestamp(date: Date, platform: Platform): Timestamp {
-  const ms = date.getTime();
-  const seconds = Math.floor(ms / 1000);
-  return formatTimestamp(seconds, (ms - seconds * 1000) * 1_000_000, platform.zone);
-}
 
 function allTimes(time: Timestamp): Pick<Node, 'mtime' | 'atime' | 'ctime'> {
   return { mtime: time, atime: time, ctime: time };

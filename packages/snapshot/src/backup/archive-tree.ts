@@ -8,7 +8,9 @@ import type { Id, Node } from '@restic-engine/repo-format';
 import type { IndexedRepository, Upload } from '@restic-engine/repository';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SourceDirectory, SourceEntry } from '../source/source.ts';
+import { ByteBudget } from './byte-budget.ts';
 import type { ContentStore } from './content-store.ts';
+import { parentNodes } from './parent.ts';
 import type { Tracker } from './progress.ts';
 import { isUnchangedDirectory, isUnchangedFile, SortedNodes } from './unchanged.ts';
 import type { ChangeRules } from './unchanged.ts';
@@ -28,6 +30,8 @@ type DirectoryEntry = Extract<SourceEntry, { kind: 'directory' }>;
 
 /** Entries the walk may take before others get a turn. */
 const ENTRIES_A_TURN = 256;
+/** Bytes of trees that wait to be sealed and stored before the walk waits for them. */
+const TREE_BYTES = 16 << 20;
 
 export class TreeArchiver {
   readonly #indexed: IndexedRepository;
@@ -35,6 +39,7 @@ export class TreeArchiver {
   readonly #store: ContentStore;
   readonly #tracker: Tracker;
   readonly #rules: ChangeRules;
+  readonly #trees = new ByteBudget(TREE_BYTES);
   #sinceTurn = 0;
 
   constructor(indexed: IndexedRepository, upload: Upload, store: ContentStore, tracker: Tracker, rules: ChangeRules) {
@@ -54,7 +59,8 @@ export class TreeArchiver {
 
   /** Walks a directory to its end. Its tree is stored later, wherefore the promise comes wrapped. */
   async #visit(directory: SourceDirectory, parent: Id | undefined): Promise<{ stored: Promise<StoredTree> }> {
-    const parents = new SortedNodes(await this.#parentNodes(parent), compareNames);
+    const previousNodes = await parentNodes(this.#indexed, parent, this.#tracker, this.#upload.signal);
+    const parents = new SortedNodes(previousNodes, compareNames);
     const places: Place[] = [];
     for (const entry of directory.entries()) {
       if (this.#sinceTurn++ >= ENTRIES_A_TURN) await this.#yield();
@@ -79,18 +85,6 @@ export class TreeArchiver {
     throwIfAborted(this.#upload.signal);
   }
 
-  async #parentNodes(parent: Id | undefined): Promise<readonly Node[]> {
-    if (parent === undefined) return [];
-    try {
-      return await this.#indexed.loadTree(parent, { signal: this.#upload.signal });
-    } catch (error) {
-      // Without its parent a directory is read anew; damage in old snapshots must not stop new ones.
-      if (!EngineError.is(error) || (error.code !== 'corrupt' && error.code !== 'not-found')) throw error;
-      this.#tracker.problem(`parent tree ${parent} cannot be read: ${error.message}`);
-      return [];
-    }
-  }
-
   /** The node of a file whose content the parent snapshot has, or undefined when it must be read. */
   #unchangedFile(entry: FileEntry, previous: Node | undefined): string | undefined {
     const { node } = entry;
@@ -110,7 +104,7 @@ export class TreeArchiver {
     this.#tracker.started(path);
     const outcome = await this.#store.storeFile(realPath, size);
     if ('failed' in outcome) {
-      this.#tracker.failed(realPath, outcome.failed);
+      this.#tracker.failed(realPath, outcome.failed, path);
       return undefined;
     }
     if (outcome.size !== size) {
@@ -132,6 +126,7 @@ export class TreeArchiver {
       this.#tracker.failed(entry.path, error);
       return [];
     }
+    if (this.#trees.isSpent) await this.#trees.take(0);
     const since = performance.now();
     const { stored } = await this.#visit(directory, previous?.subtree);
     const place = later(stored.then((tree) => {
@@ -151,8 +146,13 @@ export class TreeArchiver {
       if (text !== undefined) nodes.push(text);
     }
     const bytes = joinTree(nodes);
-    const { id, isNew } = await this.#upload.save('tree', bytes);
-    return { id, added: isNew ? bytes.length : 0, entries: nodes.length };
+    await this.#trees.take(bytes.length);
+    try {
+      const { id, isNew } = await this.#upload.save('tree', bytes);
+      return { id, added: isNew ? bytes.length : 0, entries: nodes.length };
+    } finally {
+      this.#trees.give(bytes.length);
+    }
   }
 
   #done(

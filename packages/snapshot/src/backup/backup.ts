@@ -1,14 +1,15 @@
 /** Backing up: from a source to a snapshot. */
 import { EngineError, encodeSnapshot } from '@restic-engine/repo-format';
 import type { Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
-import { formatInstant, withUpload } from '@restic-engine/repository';
+import { formatInstant, withLock, withUpload } from '@restic-engine/repository';
 import type { IndexedRepository, Repository, Upload, UploadTotals } from '@restic-engine/repository';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SnapshotEntry } from '../find.ts';
 import type { OpenedTree, Source } from '../source/source.ts';
-import { dateTimestamp, ObjectArchiver } from './archive-objects.ts';
+import { ObjectArchiver } from './archive-objects.ts';
 import { TreeArchiver } from './archive-tree.ts';
 import type { StoredTree } from './archive-tree.ts';
+import { asTimestamp } from './as-timestamp.ts';
 import { ContentStore } from './content-store.ts';
 import { findParent } from './parent.ts';
 import { Tracker } from './progress.ts';
@@ -40,8 +41,8 @@ interface Archived {
  * resolves, the snapshot and all it needs are durable: packs first, then the index, the snapshot last. When it rejects
  * there is no snapshot, and what was stored is found again by the next run or removed by a prune.
  *
- * Rejects with `locked`, `not-found` (a parent that was asked for), `bad-request` (nothing to back up), `aborted`, and
- * what the backend says.
+ * Rejects with `locked` (by others, or the lock was lost), `not-found` (a parent that was asked for), `bad-request`
+ * (nothing to back up), `aborted`, and what the backend says.
  *
  * @example
  * ```ts
@@ -51,25 +52,26 @@ interface Archived {
  */
 export async function backup(repository: Repository, options: BackupOptions): Promise<BackupResult> {
   const { platform } = repository;
-  const lock = await repository.lock({ retryMs: options.retryLockMs, signal: options.signal });
-  try {
+  const { retryLockMs: retryMs, signal, time } = options;
+  const tracker = new Tracker(options);
+  const given = time === undefined ? undefined : asTimestamp(time, platform);
+  const onLeft = (error: unknown): void => tracker.problem(`the lock could not be removed: ${String(error)}`);
+  const result = await withLock(repository, { retryMs, signal, onLeft }, (lock) => {
     const started = formatInstant(platform);
-    const run: Run = {
+    return backupLocked(repository, {
       options,
       startedAt: performance.now(),
       started,
-      time: asTimestamp(options.time, repository) ?? started,
+      time: given ?? started,
       hostname: options.hostname ?? platform.hostname,
-      tracker: new Tracker(options),
+      tracker,
       signal: lock.signal,
-    };
-    return await backupLocked(repository, run);
-  } finally {
-    await lock[Symbol.asyncDispose]();
-  }
+    });
+  });
+  return { ...result, problems: [...tracker.problems] };
 }
 
-async function backupLocked(repository: Repository, run: Run): Promise<BackupResult> {
+async function backupLocked(repository: Repository, run: Run): Promise<Omit<BackupResult, 'problems'>> {
   const { options, tracker, signal } = run;
   const { source } = options;
   const opened = source.kind === 'tree' ? openTree(source, repository, tracker) : undefined;
@@ -82,16 +84,16 @@ async function backupLocked(repository: Repository, run: Run): Promise<BackupRes
 
   const { tree, totals } = await archive(indexed, run, opened, parent);
   const snapshot = describe(repository, run, { paths, tree, totals, parent });
+  // Nothing of the caller's runs after the snapshot is there: it would be there although the backup rejects.
+  tracker.finish();
   const isSkipped = options.dryRun === true || (options.skipIfUnchanged === true && parent?.tree === tree.id);
   const snapshotId = isSkipped ? undefined : await repository.saveFile('snapshot', encodeSnapshot(snapshot), { signal });
-  tracker.finish();
   return {
     snapshotId,
     snapshot,
     parentId: parent?.id,
     summary: snapshot.summary,
     errors: tracker.errors,
-    problems: [...tracker.problems],
     durationMs: performance.now() - run.startedAt,
   };
 }
@@ -113,15 +115,18 @@ async function archive(
   const { options, tracker, signal } = run;
   const counting = new AbortController();
   const counted = count(opened, tracker, counting.signal);
+  // Met below; until then there may be hours.
+  counted.catch(() => undefined);
   try {
     return await withUpload(indexed, { dryRun: options.dryRun ?? false, signal }, async (upload) => {
       const tree = await storeSource(indexed, upload, run, opened, parent?.tree);
       if (tree.entries === 0) throw new EngineError('bad-request', 'nothing was backed up: the snapshot would be empty');
+      counting.abort();
+      await counted;
       return { tree, totals: upload.totals };
     });
   } finally {
     counting.abort();
-    await counted;
   }
 }
 
@@ -152,10 +157,6 @@ async function count(opened: OpenedTree | undefined, tracker: Tracker, signal: A
     await nextTurn();
     if (signal.aborted) return;
   }
-}
-
-function asTimestamp(time: Date | Timestamp | undefined, { platform }: Repository): Timestamp | undefined {
-  return time instanceof Date ? dateTimestamp(time, platform) : time;
 }
 
 function describe(

@@ -2,13 +2,14 @@
  * Stores contents through the worker pool: short ones in batches, long ones window by window. The next window of a
  * content starts as soon as the cuts of the one before are known, on whatever worker is free.
  */
-import { EngineError } from '@restic-engine/repo-format';
+import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
 import type { Pool, Upload } from '@restic-engine/repository';
 import { closeFile, openRegular } from '../source/fs/read.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { storeBuffers, storeFiles, storeWindow, WINDOW_BYTES } from './store-tasks.ts';
 import type { FileOutcome, StoreContext, StoredBatch, StoredContent, StoreWindowInput, WindowScan } from './store-tasks.ts';
+import { untilAborted } from './until-aborted.ts';
 import { windows } from './windows.ts';
 
 /** What is wrong with one file and with nothing else: it could not be read. Nothing of it has been claimed. */
@@ -74,7 +75,8 @@ export class ContentStore {
   /** Stores bytes, or pieces that make up one content. Bytes must not change before this resolves. */
   async storeContent(content: Uint8Array | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>): Promise<StoredContent> {
     if (content instanceof Uint8Array && content.length <= SHORT_BYTES) return this.#buffers.add(content, content.length);
-    const pieces = windows(content instanceof Uint8Array ? [content] : content, WINDOW_BYTES);
+    const given = content instanceof Uint8Array ? [content] : untilAborted(content, this.#upload.signal);
+    const pieces = windows(given, WINDOW_BYTES);
     try {
       return await this.#storeWindows(async (scan) => {
         const { value } = await pieces.next(scan?.rest ?? new Uint8Array(0));
@@ -95,6 +97,7 @@ export class ContentStore {
   async #storeLongFile(path: string): Promise<StoredContent> {
     await this.#longFiles.take(1);
     try {
+      throwIfAborted(this.#upload.signal);
       const fd = open(path);
       let position = 0;
       try {

@@ -1,8 +1,10 @@
 /** Which snapshot a backup is compared with (restic manual, "Backing up", parent snapshots). */
-import type { Timestamp } from '@restic-engine/repo-format';
-import type { Repository } from '@restic-engine/repository';
+import { EngineError } from '@restic-engine/repo-format';
+import type { Code, Id, Node, Timestamp } from '@restic-engine/repo-format';
+import type { IndexedRepository, Repository } from '@restic-engine/repository';
 import { findLatest, findSnapshot } from '../find.ts';
 import type { GroupBy, SnapshotEntry, SnapshotFilter } from '../find.ts';
+import type { Tracker } from './progress.ts';
 import type { BackupOptions } from './types.ts';
 
 export interface ParentQuery {
@@ -31,4 +33,27 @@ export async function findParent(
   };
   if (options.parent === undefined) return findLatest(repository, { filter, notAfter: time, signal });
   return (await findSnapshot(repository, options.parent, { filter, notAfter: time, signal })).snapshot;
+}
+
+/** How a tree of an old snapshot may be damaged. */
+const DAMAGES: ReadonlySet<Code> = new Set<Code>(['corrupt', 'not-found', 'out-of-range', 'too-large', 'unsupported']);
+
+/**
+ * The nodes of a tree of the parent snapshot; none without one, and none if it is damaged: its directory is then read
+ * anew. Damage in old snapshots must not stop new ones.
+ */
+export async function parentNodes(
+  indexed: IndexedRepository,
+  tree: Id | undefined,
+  tracker: Tracker,
+  signal: AbortSignal,
+): Promise<readonly Node[]> {
+  if (tree === undefined) return [];
+  try {
+    return await indexed.loadTree(tree, { signal });
+  } catch (error) {
+    if (!EngineError.is(error) || !DAMAGES.has(error.code)) throw error;
+    tracker.problem(`parent tree ${tree} cannot be read: ${error.message}`);
+    return [];
+  }
 }

@@ -52,9 +52,10 @@ export class Tracker {
     this.#tell();
   }
 
-  failed(path: string, error: EngineError, during: ItemError['during'] = 'archival'): void {
-    this.#reading.delete(path);
-    const failure: ItemError = { path, during, error };
+  /** An entry is left out. `started` is the path that {@link started} was told. */
+  failed(path: string, error: EngineError, started: string = path): void {
+    this.#reading.delete(started);
+    const failure: ItemError = { path, during: 'archival', error };
     this.errors.push(failure);
     this.#options.onError?.(failure);
     this.#tell();
@@ -83,9 +84,18 @@ export class Tracker {
       filesTotal: this.#total?.files,
       bytesTotal: this.#total?.bytes,
       errors: this.errors.length,
-      currentFiles: [...this.#reading].slice(0, 8),
+      currentFiles: firstOf(this.#reading, 8),
     });
   }
+}
+
+function firstOf(texts: ReadonlySet<string>, most: number): string[] {
+  const first: string[] = [];
+  for (const text of texts) {
+    if (first.length === most) break;
+    first.push(text);
+  }
+  return first;
 }
 
 function sum({ new: added, changed, unchanged }: Counted): number {
