@@ -39,6 +39,17 @@ function makePlace(peer: Parameters<typeof resticAt>[0]): Place {
   return { ...dir, [Symbol.dispose]: dir[Symbol.dispose], restic, ours, theirs: (...args) => restic.run(args) };
 }
 
+/** Asks both at once. */
+function both({ ours, theirs }: Programs, ...words: string[]): Promise<[ResticRun, ResticRun]> {
+  return Promise.all([ours(...words), theirs(...words)]);
+}
+
+/** Both print the same and end alike. */
+async function expectSame(programs: Programs, ...words: string[]): Promise<void> {
+  const [own, other] = await both(programs, ...words);
+  expect(own, words.join(' ')).toEqual(other);
+}
+
 function start(program: string, args: readonly string[], cwd: string, env: Record<string, string>): Promise<ResticRun> {
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
@@ -88,7 +99,7 @@ await describeWithPeer('restic', 'the command line beside restic', (peer) => {
       ['00000000'],
       ['--group-by', 'paths', 'latest', '--json'],
     ]) {
-      expect(await ours('snapshots', ...words), words.join(' ')).toEqual(await theirs('snapshots', ...words));
+      await expectSame(place, 'snapshots', ...words);
     }
     const grouped = async (run: Programs['ours']): Promise<Message[]> => {
       const groups = JSON.parse((await run('snapshots', '--json', '--group-by', 'host,tags')).stdout) as Message[];
@@ -119,7 +130,7 @@ await describeWithPeer('restic', 'the command line beside restic', (peer) => {
       ['latest', '--reverse'],
       ['-q', 'latest'],
     ]) {
-      expect(await ours('ls', ...words), words.join(' ')).toEqual(await theirs('ls', ...words));
+      await expectSame(place, 'ls', ...words);
     }
   });
 
@@ -139,7 +150,7 @@ await describeWithPeer('restic', 'the command line beside restic', (peer) => {
       ['tree', `${id}:data`],
       ['blob', String(snapshot['tree'])],
     ]) {
-      expect(await ours('cat', ...words), words.join(' ')).toEqual(await theirs('cat', ...words));
+      await expectSame(place, 'cat', ...words);
     }
   });
 
@@ -221,7 +232,7 @@ await describeWithPeer('restic', 'the command line beside restic', (peer) => {
     using place = makePlace(peer);
     const { ours, theirs } = place;
     const same = async (status: number, ...words: string[]): Promise<[ResticRun, ResticRun]> => {
-      const runs: [ResticRun, ResticRun] = [await ours(...words), await theirs(...words)];
+      const runs = await both(place, ...words);
       expect(
         runs.map((run) => run.status),
         words.join(' '),
