@@ -2,7 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSy
 import { EngineError, type Node, UTC } from '@restic-engine/repo-format';
 import { describe, expect, it } from 'vitest';
 import { loadNative, type NativeCalls } from '../src/native/native.ts';
-import { createMetadataWriter, isPrivileged, type MetadataWriterSettings } from '../src/restore/metadata.ts';
+import { createMetadataWriter, isPrivileged, type MetadataWriterSettings } from '../src/restore/sink-fs/metadata.ts';
 import { createSpecialFile } from '../src/restore/special.ts';
 import { lstatExact, readMetadata } from '../src/source/fs/metadata.ts';
 import { createUserDatabase } from '../src/source/fs/users.ts';

@@ -39,11 +39,11 @@ describe.each(ways)('folders by $way', ({ open }) => {
     const target = open(root);
     const folders = new Folders(target);
     for (const path of ['/a/link', '/a/link/c', '/a/file', '/a/file/c', '/a/none', '/a/none/c']) {
-      expect(() => folders.base(path), path).toThrow();
+      expect(() => folders.base(path), path).toThrow(/ENOENT|ENOTDIR|ELOOP|not a directory/);
     }
     renameSync(join(root, 'a'), join(temp.path, 'moved'));
     symlinkSync(join(temp.path, 'moved'), join(root, 'a'));
-    expect(() => new Folders(target).base('/a/b')).toThrow();
+    expect(() => new Folders(target).base('/a/b')).toThrow(/ENOENT|ENOTDIR|ELOOP|not a directory/);
     folders.close();
     closeTarget(target);
   });

@@ -1,10 +1,16 @@
 /** What tests of restoring share: repositories in memory that hold whatever tree a test describes. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { compareNames, encodeNode, encodeTree, joinTree } from '@restic-engine/repo-format';
 import type { Backend, Id, Node, NodeType } from '@restic-engine/repo-format';
 import { openRepository, withUpload } from '@restic-engine/repository';
 import type { IndexedRepository, Repository, Upload } from '@restic-engine/repository';
 import { memoryBackend } from '../../backends/src/index.ts';
 import { initRepository } from '../src/init.ts';
+import { restoreTree } from '../src/restore/restore-tree.ts';
+import type { RestoreTreeOptions, RestoreTreeResult } from '../src/restore/types.ts';
+import { makeTempDir } from './temp-dir.ts';
+import type { TempDir } from './temp-dir.ts';
 
 const MODES: Record<NodeType, number> = {
   file: 0o644,
@@ -48,7 +54,9 @@ export interface TestRepository extends AsyncDisposable {
   readonly indexed: IndexedRepository;
 }
 
-export async function makeRepository(options: { readonly backend?: Backend; readonly workers?: number } = {}): Promise<TestRepository> {
+export async function makeRepository(
+  options: { readonly backend?: Backend; readonly workers?: number } = {},
+): Promise<TestRepository> {
   const { backend = memoryBackend(), workers = 0 } = options;
   await initRepository({ backend, password: 'x', kdf: { N: 16, r: 1, p: 1 }, chunkerPolynomial: '25b468838dcb75' });
   const repository = await openRepository({ backend, password: 'x', workers });
@@ -68,7 +76,9 @@ export async function storeTree(indexed: IndexedRepository, entries: readonly En
 async function saveTree(upload: Upload, entries: readonly Entry[], raw: boolean): Promise<Id> {
   const nodes: Node[] = [];
   for (const entry of entries) nodes.push(await saveNode(upload, entry, raw));
-  const bytes = raw ? joinTree(nodes.map((node) => encodeNode(node))) : encodeTree(nodes.sort((a, b) => compareNames(a.name, b.name)));
+  const bytes = raw
+    ? joinTree(nodes.map((node) => encodeNode(node)))
+    : encodeTree(nodes.sort((a, b) => compareNames(a.name, b.name)));
   return (await upload.save('tree', bytes)).id;
 }
 
@@ -94,4 +104,47 @@ async function saveNode(upload: Upload, entry: Entry, raw: boolean): Promise<Nod
     content: isFile ? (entry.content ?? content) : null,
     ...(children === undefined ? {} : { subtree: await saveTree(upload, children, raw) }),
   };
+}
+
+export interface Fixture extends AsyncDisposable {
+  readonly repo: TestRepository;
+  readonly temp: TempDir;
+  readonly target: string;
+  readonly tree: Id;
+  restore(options?: Partial<RestoreTreeOptions>): Promise<RestoreTreeResult>;
+  read(path: string): string;
+}
+
+/** A repository in memory with one tree, and a directory to restore it into. */
+export async function fixture(
+  entries: readonly Entry[],
+  options: { readonly workers?: number } = {},
+): Promise<Fixture> {
+  const repo = await makeRepository(options);
+  const temp = makeTempDir();
+  const target = join(temp.path, 'target');
+  const tree = await storeTree(repo.indexed, entries);
+  return {
+    repo,
+    temp,
+    target,
+    tree,
+    restore: (more = {}) => restoreTree(repo.indexed, tree, { target, ...more }),
+    read: (path) => readFileSync(join(target, path), 'utf8'),
+    async [Symbol.asyncDispose]() {
+      temp[Symbol.dispose]();
+      await repo[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Bytes that no two seeds share and that do not compress. */
+export function noise(length: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = seed + 1;
+  for (let at = 0; at < length; at++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
 }

@@ -1,5 +1,14 @@
 /** Nothing a tree or the target holds may lead a restore out of the target. */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Id } from '@restic-engine/repo-format';
@@ -21,7 +30,13 @@ async function spring(
   entries: readonly Entry[],
   prepare: (trap: Trap) => void = () => undefined,
   options: Partial<RestoreTreeOptions> = {},
-): Promise<RestoreTreeResult & { readonly read: (path: string) => string; readonly isLink: (path: string) => boolean; readonly exists: (path: string) => boolean }> {
+): Promise<
+  RestoreTreeResult & {
+    readonly read: (path: string) => string;
+    readonly isLink: (path: string) => boolean;
+    readonly exists: (path: string) => boolean;
+  }
+> {
   await using repo = await makeRepository();
   using temp = makeTempDir();
   const trap = { outside: join(temp.path, 'outside'), target: join(temp.path, 'target') };
@@ -35,15 +50,32 @@ async function spring(
   const seen = new Map<string, string>();
   const links = new Set<string>();
   collect(trap.target, '', seen, links);
-  return { ...result, read: (path) => seen.get(path) ?? '(nothing)', isLink: (path) => links.has(path), exists: (path) => seen.has(path) };
+  return {
+    ...result,
+    read: (path) => seen.get(path) ?? '(nothing)',
+    isLink: (path) => links.has(path),
+    exists: (path) => seen.has(path),
+  };
 }
 
 /** Everything below `path` but `except`, with modes, times and content. */
 function describeTree(path: string, except: string): unknown[] {
   if (path === except) return [];
   const { mode, size, mtimeNs, uid } = lstatSync(path, { bigint: true });
-  const own = [path, mode, uid, lstatSync(path).isDirectory() ? 0 : size, path.endsWith('outside') || !lstatSync(path).isDirectory() ? mtimeNs : 0];
-  if (lstatSync(path).isDirectory()) return [own, ...readdirSync(path).sort().map((name) => describeTree(join(path, name), except))];
+  const own = [
+    path,
+    mode,
+    uid,
+    lstatSync(path).isDirectory() ? 0 : size,
+    path.endsWith('outside') || !lstatSync(path).isDirectory() ? mtimeNs : 0,
+  ];
+  if (lstatSync(path).isDirectory())
+    return [
+      own,
+      ...readdirSync(path)
+        .sort()
+        .map((name) => describeTree(join(path, name), except)),
+    ];
   return [own, lstatSync(path).isFile() ? readFileSync(path, 'utf8') : ''];
 }
 
@@ -86,7 +118,18 @@ describe('names in a tree', () => {
   });
 
   it('knows what Windows would make of a name', () => {
-    for (const name of ['a\\b', 'c:', 'file:stream', 'CON', 'nul.txt', 'COM1', 'trailing.', 'trailing ', 'a\u0001', 'a*']) {
+    for (const name of [
+      'a\\b',
+      'c:',
+      'file:stream',
+      'CON',
+      'nul.txt',
+      'COM1',
+      'trailing.',
+      'trailing ',
+      'a\u0001',
+      'a*',
+    ]) {
       expect(isPlainName(name, 'win32'), name).toBe(false);
       expect(isPlainName(name, 'linux'), name).toBe(true);
     }
@@ -98,7 +141,10 @@ describe('links in a tree', () => {
   const through = [file('victim', 'evil'), file('new', 'evil')];
 
   it('does not write through a link of the same tree and name', async () => {
-    for (const entries of [[symlink('a', '../outside'), dir('a', ...through)], [dir('a', ...through), symlink('a', '../outside')]]) {
+    for (const entries of [
+      [symlink('a', '../outside'), dir('a', ...through)],
+      [dir('a', ...through), symlink('a', '../outside')],
+    ]) {
       const result = await spring(entries);
       expect(result.errors).toMatchObject([{ path: '/a', error: { code: 'corrupt' } }]);
     }
@@ -111,7 +157,10 @@ describe('links in a tree', () => {
 
   it('links further names only to what is inside', async () => {
     const shared = { inode: 1, links: 2 };
-    const result = await spring([{ ...file('../outside/victim', 'x'), ...shared }, { ...file('b', 'x'), ...shared }]);
+    const result = await spring([
+      { ...file('../outside/victim', 'x'), ...shared },
+      { ...file('b', 'x'), ...shared },
+    ]);
     expect(result.errors).toHaveLength(1);
     expect(result.read('b')).toBe('x');
   });
@@ -130,27 +179,35 @@ describe('links in the target', () => {
     expect(result.read('a/b/c/victim')).toBe('evil');
   });
 
-  it.each([{ include: ['/a/b/c/sub/victim'] }, { include: ['sub'] }, { overwrite: 'if-changed' }, { overwrite: 'never' }, { delete: true }, { dryRun: true }, { verify: true, sparse: true }] as const)(
-    'holds with %j, at every depth',
-    async (options) => {
-      for (const path of ['a', 'a/b', 'a/b/c', 'a/b/c/sub']) {
-        await spring(
-          tree,
-          ({ target, outside }) => {
-            mkdirSync(join(target, path, '..'), { recursive: true });
-            mkdirSync(join(outside, 'b/c/sub'), { recursive: true });
-            writeFileSync(join(outside, 'b/c/sub/victim'), 'untouched');
-            symlinkSync(outside, join(target, path));
-          },
-          options,
-        );
-      }
-    },
-  );
+  it.each([
+    { include: ['/a/b/c/sub/victim'] },
+    { include: ['sub'] },
+    { overwrite: 'if-changed' },
+    { overwrite: 'never' },
+    { delete: true },
+    { dryRun: true },
+    { verify: true, sparse: true },
+  ] as const)('holds with %j, at every depth', async (options) => {
+    for (const path of ['a', 'a/b', 'a/b/c', 'a/b/c/sub']) {
+      const { filesTotal } = await spring(
+        tree,
+        ({ target, outside }) => {
+          mkdirSync(join(target, path, '..'), { recursive: true });
+          mkdirSync(join(outside, 'b/c/sub'), { recursive: true });
+          writeFileSync(join(outside, 'b/c/sub/victim'), 'untouched');
+          symlinkSync(outside, join(target, path));
+        },
+        options,
+      );
+      expect(filesTotal).toBeGreaterThan(0);
+    }
+  });
 
   it('replaces one where a file belongs, without touching what it points to', async () => {
     for (const pointsTo of ['victim', 'nothing']) {
-      const result = await spring([file('f', 'content')], ({ target, outside }) => symlinkSync(join(outside, pointsTo), join(target, 'f')));
+      const result = await spring([file('f', 'content')], ({ target, outside }) =>
+        symlinkSync(join(outside, pointsTo), join(target, 'f')),
+      );
       expect(result.errors).toEqual([]);
       expect(result.read('f')).toBe('content');
       expect(result.isLink('f')).toBe(false);
@@ -172,7 +229,10 @@ describe('links in the target', () => {
     using temp = makeTempDir();
     const [outside, target] = [join(temp.path, 'outside'), join(temp.path, 'target')];
     mkdirSync(outside);
-    const tree = await storeTree(repo.indexed, [dir('a', dir('b', file('f', 'evil'), symlink('l', 'x'))), file('g', 'good')]);
+    const tree = await storeTree(repo.indexed, [
+      dir('a', dir('b', file('f', 'evil'), symlink('l', 'x'))),
+      file('g', 'good'),
+    ]);
     const { indexed } = repo;
     const loadRange = indexed.loadRange.bind(indexed);
     // Directories are made before content is asked for: this is the moment to swap one.
@@ -198,7 +258,8 @@ describe('trees of absurd shape', () => {
     using temp = makeTempDir();
     const target = join(temp.path, 't');
     let subtree: Id = await storeTree(repo.indexed, [file('bottom', 'x')]);
-    for (let depth = 0; depth < 40; depth++) subtree = await storeTree(repo.indexed, [{ name: 'x'.repeat(200), type: 'dir', subtree }, file('f', 'y')]);
+    for (let depth = 0; depth < 40; depth++)
+      subtree = await storeTree(repo.indexed, [{ name: 'x'.repeat(200), type: 'dir', subtree }, file('f', 'y')]);
     const result = await restoreTree(repo.indexed, subtree, { target });
     expect(result.errors).toMatchObject([{ error: { code: 'too-large' } }]);
     expect(existsSync(join(target, 'x'.repeat(200), 'f'))).toBe(true);
@@ -224,8 +285,17 @@ describe('trees of absurd shape', () => {
 
   it('refuses directories without a tree and blobs that no index names', async () => {
     const missing = 'ab'.repeat(32);
-    const result = await spring([{ name: 'd', type: 'dir' }, { name: 'e', type: 'dir', subtree: missing }, { name: 'f', type: 'file', content: [missing] }, file('ok', 'y')]);
-    expect(result.errors.map(({ path, error }) => [path, error.code])).toEqual([['/d', 'corrupt'], ['/e', 'not-found'], ['/f', 'not-found']]);
+    const result = await spring([
+      { name: 'd', type: 'dir' },
+      { name: 'e', type: 'dir', subtree: missing },
+      { name: 'f', type: 'file', content: [missing] },
+      file('ok', 'y'),
+    ]);
+    expect(result.errors.map(({ path, error }) => [path, error.code])).toEqual([
+      ['/d', 'corrupt'],
+      ['/e', 'not-found'],
+      ['/f', 'not-found'],
+    ]);
     expect(result.read('ok')).toBe('y');
   });
 });

@@ -95,7 +95,8 @@ function* stretches(
     offset += bytes;
     [ids, lengths, bytes] = [[], [], 0];
   }
-  if (ids.length > 0 || from === to) yield { stretch: { folder, path, name: node.name, offset, ids, lengths, size }, bytes };
+  if (ids.length > 0 || from === to)
+    yield { stretch: { folder, path, name: node.name, offset, ids, lengths, size }, bytes };
 }
 
 async function compareAll(run: RestoreRun, wanted: Iterable<Wanted>): Promise<void> {
@@ -108,7 +109,10 @@ async function compareAll(run: RestoreRun, wanted: Iterable<Wanted>): Promise<vo
     [batch, bytes] = [[], 0];
     await flow.start(0, async () => {
       throwIfAborted(run.signal);
-      const compared = await pool.run(compareStretches, { sink: run.sink, stretches: sent.map(({ stretch }) => stretch) });
+      const compared = await pool.run(compareStretches, {
+        sink: run.sink,
+        stretches: sent.map(({ stretch }) => stretch),
+      });
       throwIfAborted(run.signal);
       for (const [index, result] of compared.entries()) sent[index]?.settle(result);
     });

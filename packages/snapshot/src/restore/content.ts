@@ -36,7 +36,11 @@ export interface ContentResult {
 }
 
 /** Restores what `pieces` hold. Errors of files are reported; rejects only when the restore as a whole has failed. */
-export async function restoreContent(run: RestoreRun, loader: Loader, pieces: readonly Piece[]): Promise<ContentResult> {
+export async function restoreContent(
+  run: RestoreRun,
+  loader: Loader,
+  pieces: readonly Piece[],
+): Promise<ContentResult> {
   const content = new Content(run, loader, pieces);
   try {
     await content.restore();
@@ -64,7 +68,10 @@ class Content {
 
   async restore(): Promise<void> {
     const run = this.#run;
-    const matches = await findMatches(run, this.#pieces.filter(({ file }) => file.opening === 'update'));
+    const matches = await findMatches(
+      run,
+      this.#pieces.filter(({ file }) => file.opening === 'update'),
+    );
     for (const [piece, found] of matches) {
       if (isKept(piece, found)) continue;
       piece.file.opening = 'create';
@@ -111,7 +118,10 @@ class Content {
   #checkSize(file: PlannedFile): void {
     if (file.offset === file.size) return;
     const context = { size: file.size, actual: file.offset };
-    this.#run.report.failed(file.path, new EngineError('corrupt', 'the blobs of the file do not add up to its size', context));
+    this.#run.report.failed(
+      file.path,
+      new EngineError('corrupt', 'the blobs of the file do not add up to its size', context),
+    );
   }
 
   async #runJobs(jobs: readonly Job[]): Promise<void> {
@@ -120,7 +130,9 @@ class Content {
     const loads = new Slots(connections);
     const flow = new Flow({ count: connections + pool.size * 2, cost: BYTES_IN_FLIGHT });
     for (const batch of this.#withoutBlobs()) {
-      await flow.start(0, () => this.#write([], batch, (input) => pool.run(writePlain, { ...input, plain: new Uint8Array() })));
+      await flow.start(0, () =>
+        this.#write([], batch, (input) => pool.run(writePlain, { ...input, plain: new Uint8Array() })),
+      );
     }
     for (const job of jobs) {
       if (flow.failed) break;
@@ -214,7 +226,9 @@ class Content {
       files.push(work);
       sent.push(piece);
     }
-    const blobs = uses.map(({ location, targets }): BlobWork => ({ location: forOpening(location), targets: renumber(targets, places) }));
+    const blobs = uses.map(
+      ({ location, targets }): BlobWork => ({ location: forOpening(location), targets: renumber(targets, places) }),
+    );
     const result = await send({ sink: this.#run.sink, files, blobs });
     throwIfAborted(this.#run.signal);
     this.#settleWrite(uses, blobs, sent, files, result);

@@ -77,7 +77,12 @@ export function planJobs(
   return toJobs(indexed, packs, pieces);
 }
 
-function addPiece(index: number, { file, from, to }: Piece, matches: Uint8Array | undefined, useOf: (id: Id) => BlobUse): void {
+function addPiece(
+  index: number,
+  { file, from, to }: Piece,
+  matches: Uint8Array | undefined,
+  useOf: (id: Id) => BlobUse,
+): void {
   if (file.opening === 'keep') return;
   for (let blob = from; blob < to && !file.failed; blob++) {
     const use = useOf(file.node.content?.[blob] ?? '');

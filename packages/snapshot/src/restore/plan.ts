@@ -47,7 +47,13 @@ export type Finish =
   /** A symbolic link, device or named pipe. */
   | { readonly kind: 'special'; readonly folder: string; readonly node: Node }
   /** Another name of a file restored before. */
-  | { readonly kind: 'link'; readonly folder: string; readonly node: Node; readonly toFolder: string; readonly toName: string }
+  | {
+      readonly kind: 'link';
+      readonly folder: string;
+      readonly node: Node;
+      readonly toFolder: string;
+      readonly toName: string;
+    }
   /** Metadata of a directory whose entries are all finished. */
   | { readonly kind: 'leave'; readonly folder: string; readonly node: Node };
 

@@ -134,7 +134,11 @@ class Stages {
     this.#loader.check();
   }
 
-  async #finishAfter(window: Window, before: Promise<void>, content: Promise<ContentResult | undefined>): Promise<void> {
+  async #finishAfter(
+    window: Window,
+    before: Promise<void>,
+    content: Promise<ContentResult | undefined>,
+  ): Promise<void> {
     await before;
     const result = await content;
     if (result === undefined) return;

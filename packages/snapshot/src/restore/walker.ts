@@ -98,7 +98,8 @@ export class Walker {
   #problemOf(frame: Frame, node: Node, path: string): EngineError | undefined {
     const context = { path: path.toWellFormed() };
     if (!isPlainName(node.name)) return new EngineError('corrupt', 'not a name for an entry of a directory', context);
-    if (frame.names.has(node.name)) return new EngineError('corrupt', 'the name appears twice in its directory', context);
+    if (frame.names.has(node.name))
+      return new EngineError('corrupt', 'the name appears twice in its directory', context);
     if (!fitsSystem(this.#run.sink.target.path, path)) {
       return new EngineError('too-large', 'the path is longer than the system allows', { length: path.length });
     }
@@ -142,7 +143,7 @@ export class Walker {
       yield* this.#finish({ kind: 'link', folder: frame.folder, node, toFolder: first.folder, toName: first.name });
       return;
     }
-    const file = planFile(this.#run, this.#folders, state, frame.folder, node, path);
+    const file = planFile(this.#run, this.#folders, { folder: frame.folder, state, node, path });
     if (file !== undefined) yield* this.#builder.addFile(file);
   }
 
@@ -175,7 +176,8 @@ export class Walker {
   /** Makes the directory and those above it, if they are not there; says so once when that fails. */
   #ensure(frame: Frame): FolderState {
     const missing: Frame[] = [];
-    for (let at: Frame | undefined = frame; at !== undefined && at.state === undefined; at = at.parent) missing.push(at);
+    for (let at: Frame | undefined = frame; at !== undefined && at.state === undefined; at = at.parent)
+      missing.push(at);
     for (const at of missing.reverse()) at.state = this.#maker.make(at.parent, at.node?.name);
     return frame.state ?? 'failed';
   }
@@ -189,5 +191,16 @@ function newFrame(
   complete: boolean,
 ): Frame {
   const folder = parent === undefined || node === undefined ? '' : `${parent.folder}/${node.name}`;
-  return { parent, folder, node, selected, nodes, next: 0, names: new Set(), restored: false, complete, state: undefined };
+  return {
+    parent,
+    folder,
+    node,
+    selected,
+    nodes,
+    next: 0,
+    names: new Set(),
+    restored: false,
+    complete,
+    state: undefined,
+  };
 }

@@ -137,7 +137,9 @@ export class Folders {
     for (const name of folder.slice(1).split('/')) {
       path = `${path}/${name}`;
       if (!lstatSync(fsPath(path)).isDirectory()) {
-        throw new EngineError('denied', 'a directory of the path is not a directory itself', { path: path.toWellFormed() });
+        throw new EngineError('denied', 'a directory of the path is not a directory itself', {
+          path: path.toWellFormed(),
+        });
       }
     }
     return path;

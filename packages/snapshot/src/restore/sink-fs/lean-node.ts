@@ -5,7 +5,11 @@ import type { Node } from '@restic-engine/repo-format';
 export function leanNode(node: Node, ownershipByName: boolean): Node {
   const { name, type, mode, mtime, atime, ctime, uid, gid } = node;
   const lean = { name, type, mode, mtime, atime, ctime, uid, gid, content: null };
-  const plain = type === 'file' && !ownershipByName && node.extendedAttributes === undefined && node.genericAttributes === undefined;
+  const plain =
+    type === 'file' &&
+    !ownershipByName &&
+    node.extendedAttributes === undefined &&
+    node.genericAttributes === undefined;
   if (plain) return lean;
   const { user, group, linkTarget, device, extendedAttributes, genericAttributes } = node;
   return { ...lean, user, group, linkTarget, device, extendedAttributes, genericAttributes };

@@ -4,8 +4,8 @@ import type { Code, ErrorContext } from '@restic-engine/repo-format';
 import { compilePatterns } from '../../filter/pattern.ts';
 import { loadNative } from '../../native/native.ts';
 import { createUserDatabase } from '../../source/fs/users.ts';
-import { createMetadataWriter, isPrivileged } from '../metadata.ts';
-import type { MetadataWriter } from '../metadata.ts';
+import { createMetadataWriter, isPrivileged } from './metadata.ts';
+import type { MetadataWriter } from './metadata.ts';
 import { sinkError } from './errors.ts';
 import type { TargetSpec } from './folders.ts';
 

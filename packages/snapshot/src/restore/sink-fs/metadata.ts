@@ -1,10 +1,10 @@
 /** Gives restored entries the metadata of their nodes. */
 import { chmodSync, lchownSync, lutimesSync } from 'node:fs';
 import { EngineError, type Node, parseTimestamp, permissionBits } from '@restic-engine/repo-format';
-import type { NativeCalls, SystemTime } from '../native/native.ts';
-import { fromNodeError } from '../native/system-error.ts';
-import { fsPath } from '../source/fs/path.ts';
-import type { UserDatabase } from '../source/fs/users.ts';
+import type { NativeCalls, SystemTime } from '../../native/native.ts';
+import { fromNodeError } from '../../native/system-error.ts';
+import { fsPath } from '../../source/fs/path.ts';
+import type { UserDatabase } from '../../source/fs/users.ts';
 
 export interface MetadataWriterSettings {
   /** Sets extended attributes and exact times; without it times are cut to microseconds. */
