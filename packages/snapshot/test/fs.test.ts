@@ -10,7 +10,6 @@ import { lstatExact, type MetadataSettings, readMetadata, statExact } from '../s
 import { baseName, fsPath, joinPath, parentPath } from '../src/source/fs/path.ts';
 import { createSelector, type SelectorOptions } from '../src/source/fs/select.ts';
 import { createUserDatabase } from '../src/source/fs/users.ts';
-import { systemTimeZone } from '../src/source/fs/zone.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 const root = process.geteuid?.() === 0;
@@ -79,26 +78,6 @@ describe('users', () => {
   it('are nobody without the files', () => {
     expect(nobody.userName(0)).toBeUndefined();
     expect(nobody.groupId('root')).toBeUndefined();
-  });
-});
-
-describe('systemTimeZone', () => {
-  it('follows TZ and falls back to UTC', () => {
-    expect(systemTimeZone('').offsetAt(0)).toBe(0);
-    expect(systemTimeZone('No/Such').offsetAt(0)).toBe(0);
-    // A directory, and a file that is no zone.
-    expect(systemTimeZone('/').offsetAt(0)).toBe(0);
-    expect(systemTimeZone('/etc/passwd').offsetAt(0)).toBe(0);
-  });
-
-  it('reads a zone file by its path', () => {
-    using temp = makeTempDir();
-    const path = `${temp.path}/zone`;
-    // TZif version 1 with one local time type: one hour east, abbreviated "X".
-    const header = Buffer.concat([Buffer.from('TZif\0'), Buffer.alloc(15)]);
-    const counts = Buffer.from(Uint32Array.of(0, 0, 0, 0, 1, 2).buffer).swap32();
-    writeFileSync(path, Buffer.concat([header, counts, Buffer.from([0, 0, 0x0e, 0x10, 0, 0, 0x58, 0])]));
-    expect(systemTimeZone(path).offsetAt(0)).toBe(3600);
   });
 });
 
