@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -166,6 +166,12 @@ describe('a round trip', () => {
     const listing = await run('ls', 'latest', '-q');
     expect(listing.stdout).toBe('/data\n/data/a.txt\n/data/sub\n/data/sub/b\n');
     expect((await run('ls', 'latest:data', '-q', '/sub')).stdout).toBe('/sub\n/sub/b\n');
+
+    const restored = await run('restore', 'latest:data', '--target', 'out', '--exclude', 'b');
+    expect(restored.status).toBe(0);
+    expect(restored.stdout).toContain('Summary: Restored 2 ');
+    expect(readdirSync(join(dir.path, 'out'), { recursive: true })).toEqual(['a.txt', 'sub']);
+    expect(readFileSync(join(dir.path, 'out/a.txt'), 'utf8')).toBe('hello\n');
 
     const config = await run('cat', 'config');
     expect(JSON.parse(config.stdout)).toMatchObject({ version: 2 });
