@@ -64,7 +64,8 @@ export async function restoreTree(
   }
 }
 
-function checkOptions(options: RestoreTreeOptions): Selector {
+/** Compiles the patterns. Throws `bad-request` for options that contradict each other. */
+export function checkOptions(options: RestoreTreeOptions): Selector {
   const selector = compileSelector(options);
   if (options.delete === true && selector.all && resolve(options.target) === resolve('/')) {
     throw new EngineError('bad-request', 'deleting everything else from the root directory needs a selection', {});

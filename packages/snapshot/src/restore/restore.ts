@@ -1,9 +1,10 @@
 /** Restoring a snapshot into a directory. */
+import { withLock } from '@restic-engine/repository';
 import type { Repository } from '@restic-engine/repository';
 import { findSnapshot } from '../find.ts';
 import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
 import { findTree } from '../walk.ts';
-import { restoreTree } from './restore-tree.ts';
+import { checkOptions, restoreTree } from './restore-tree.ts';
 import type { RestoreTreeOptions, RestoreTreeResult } from './types.ts';
 
 export interface RestoreOptions extends RestoreTreeOptions {
@@ -35,15 +36,18 @@ export interface RestoreResult extends RestoreTreeResult {
  * ```
  */
 export async function restore(repository: Repository, options: RestoreOptions): Promise<RestoreResult> {
+  checkOptions(options);
+  const { signal, retryLockMs: retryMs } = options;
+  if (options.lock === false) return restoreLocked(repository, options);
+  return withLock(repository, { retryMs, signal }, (lock) =>
+    restoreLocked(repository, { ...options, signal: lock.signal }),
+  );
+}
+
+async function restoreLocked(repository: Repository, options: RestoreOptions): Promise<RestoreResult> {
   const { signal, filter } = options;
-  const lock = options.lock === false ? undefined : await repository.lock({ retryMs: options.retryLockMs, signal });
-  const call = { signal: lock?.signal ?? signal };
-  try {
-    const { snapshot, subfolder } = await findSnapshot(repository, options.snapshot, { filter, ...call });
-    const indexed = await repository.loadIndex(call);
-    const tree = await findTree(indexed, snapshot.tree, subfolder, call);
-    return { snapshot, ...(await restoreTree(indexed, tree, { ...options, ...call })) };
-  } finally {
-    await lock?.[Symbol.asyncDispose]();
-  }
+  const { snapshot, subfolder } = await findSnapshot(repository, options.snapshot, { filter, signal });
+  const indexed = await repository.loadIndex({ signal });
+  const tree = await findTree(indexed, snapshot.tree, subfolder, { signal });
+  return { snapshot, ...(await restoreTree(indexed, tree, options)) };
 }
