@@ -12,11 +12,18 @@ const ATTEMPTS = 3;
 
 export type Engine = typeof import('restic-engine');
 
-/** The place of a repository, made ready for use over networks that fail. The caller disposes of it. */
+/** The place of a repository; calls that fail for a passing reason are repeated. The caller disposes of it. */
 export async function openPlace(context: Context, engine: Engine, sources: RepositorySources): Promise<Backend> {
-  const backend = await engine.openBackend(await repositoryLocation(sources));
-  context.location = backend.location;
-  return backend;
+  const { ui } = context;
+  const place = await engine.openBackend(await repositoryLocation(sources));
+  context.location = place.location;
+  const retry = engine.withRetry({
+    onRetry: ({ operation, delayMs, error }) => {
+      const seconds = (delayMs / 1000).toFixed(1);
+      if (ui.verbosity > 0) ui.warn(`${operation} returned error, retrying after ${seconds}s: ${error.message}`);
+    },
+  });
+  return engine.wrap(place, engine.withLimit(), retry);
 }
 
 /** Opens the repository of the global flags, does the work, and closes everything. */

@@ -10,7 +10,6 @@ import type { GlobalFlags } from './flags.ts';
 import type { Environment } from './globals.ts';
 import { buildProgram, isMissingCommand } from './program.ts';
 import { INTERRUPTED, listenForInterrupts } from './signals.ts';
-import { flushOutput } from './ui.ts';
 
 /** Runs the command that `words` ask for and resolves with the exit status. Never rejects. */
 export async function run(words: readonly string[], env: Environment): Promise<number> {
@@ -25,7 +24,6 @@ export async function run(words: readonly string[], env: Environment): Promise<n
     const program = await buildProgram(argv, flags, start);
     if (command === undefined && !argv.some((word) => word === '-h' || word === '--help')) program.outputHelp();
     else await program.parseAsync(argv, { from: 'user' });
-    await flushOutput();
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;

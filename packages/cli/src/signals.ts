@@ -17,7 +17,8 @@ export function listenForInterrupts(): Interrupts {
   const names = ['SIGINT', 'SIGTERM'] as const;
   const interrupt = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);
-    process.stderr.write(`\nsignal ${name} received, cleaning up\n`);
+    // On a terminal, after the ^C it shows.
+    process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}signal ${name} received, cleaning up\n`);
     controller.abort(new Error(name));
   };
   // Who reads the output has gone, as `head` does: the rest of the work is of no use, and its locks must go.

@@ -76,12 +76,3 @@ export class Ui {
     this.#status?.clear();
   }
 }
-
-/** Lets pipes take what was written before the process ends. */
-export async function flushOutput(): Promise<void> {
-  await Promise.all(
-    [process.stdout, process.stderr].map(async (stream) => {
-      if (stream.writableLength > 0 && !stream.destroyed) await once(stream, 'drain');
-    }),
-  );
-}
