@@ -39,9 +39,12 @@ export async function restore(repository: Repository, options: RestoreOptions): 
   checkOptions(options);
   const { signal, retryLockMs: retryMs } = options;
   if (options.lock === false) return restoreLocked(repository, options);
-  return withLock(repository, { retryMs, signal }, (lock) =>
+  const problems: string[] = [];
+  const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
+  const result = await withLock(repository, { retryMs, signal, onLeft }, (lock) =>
     restoreLocked(repository, { ...options, signal: lock.signal }),
   );
+  return { ...result, problems: [...result.problems, ...problems] };
 }
 
 async function restoreLocked(repository: Repository, options: RestoreOptions): Promise<RestoreResult> {
