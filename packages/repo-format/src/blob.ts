@@ -6,6 +6,7 @@ import type { Sealer } from './crypto/seal.ts';
 import { EngineError } from './errors.ts';
 import type { Id } from './id.ts';
 import type { BlobType, PackEntry } from './pack/entry.ts';
+import { Scratch } from './scratch.ts';
 
 /** A blob as it goes into a pack. */
 export interface SealedBlob {
@@ -24,8 +25,16 @@ export interface BlobCodec {
    */
   seal(type: BlobType, plain: Uint8Array, id?: Id): SealedBlob;
   /** The plain bytes, verified to be those of `entry.id`. Throws `corrupt`, or `too-large` for an absurd length. */
-  open(entry: Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
+  open(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
+  /** The same in memory that the next call of this codec overwrites: for those who are done with it by then. */
+  peek(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
 }
+
+/** What a sealed blob is expected to be. */
+export type BlobEntry = Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>;
+
+/** Lengths up to that of the longest chunk are believed before anything has been read. */
+const MAX_CHUNK_BYTES = 8 * 2 ** 20;
 
 export interface BlobCodecOptions {
   readonly sealer: Sealer;
@@ -40,18 +49,27 @@ export interface BlobCodecOptions {
 export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
   const { sealer, version, compression, verify, primitives = nodePrimitives } = options;
 
-  function open(
-    entry: Pick<PackEntry, 'id' | 'type' | 'uncompressedLength'>,
-    sealed: Uint8Array,
-  ): Uint8Array<ArrayBuffer> {
-    const { id, type, uncompressedLength } = entry;
-    const stored = sealer.open(sealed);
-    const plain = uncompressedLength === 0 ? stored : decompress(stored, uncompressedLength);
-    if (plain !== stored) release(stored);
-    if (primitives.sha256(plain) !== id) {
-      throw new EngineError('corrupt', 'a blob does not have the content its id names', { id, type });
-    }
-    return plain;
+  const storedScratch = new Scratch();
+  const plainScratch = new Scratch();
+
+  function open(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { uncompressedLength } = entry;
+    if (uncompressedLength === 0) return checked(entry, sealer.open(sealed));
+    return checked(entry, decompress(sealer.open(sealed, storedScratch.take(sealed.length)), uncompressedLength));
+  }
+
+  function peek(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { uncompressedLength } = entry;
+    const stored = sealer.open(sealed, storedScratch.take(sealed.length));
+    if (uncompressedLength === 0) return checked(entry, stored);
+    const isUsual = uncompressedLength <= MAX_CHUNK_BYTES;
+    const target = isUsual ? plainScratch.take(uncompressedLength) : undefined;
+    return checked(entry, decompress(stored, uncompressedLength, target));
+  }
+
+  function checked({ id, type }: BlobEntry, plain: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    if (primitives.sha256(plain) === id) return plain;
+    throw new EngineError('corrupt', 'a blob does not have the content its id names', { id, type });
   }
 
   function seal(type: BlobType, plain: Uint8Array, id: Id = primitives.sha256(plain)): SealedBlob {
@@ -61,17 +79,9 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
     const compressed = version === 2 && plain.length > 0 && (type === 'tree' || compression !== 'off');
     const bytes = sealer.seal(compressed ? compressToScratch(plain, compression) : plain);
     const blob: SealedBlob = { id, type, bytes, uncompressedLength: compressed ? plain.length : 0 };
-    if (verify) release(open(blob, bytes));
+    if (verify) peek(blob, bytes);
     return blob;
   }
 
-  return { seal, open };
-}
-
-/** Below this, collecting garbage is cheaper; and a buffer may be the pool that Node cuts small ones from. */
-const RELEASE_BYTES = 256 * 1024;
-
-/** Gives memory back at once: the collector would let many megabytes of such buffers pile up in every thread. */
-function release(bytes: Uint8Array<ArrayBuffer>): void {
-  if (bytes.buffer.byteLength >= RELEASE_BYTES) bytes.buffer.transfer(0);
+  return { seal, open, peek };
 }

@@ -1,6 +1,7 @@
 /** zstd (RFC 8878) by `node:zlib`: one frame for each blob or file, without checksum. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { EngineError } from '../errors.ts';
+import { Scratch } from '../scratch.ts';
 import { MAX_BLOCK } from './store-frame.ts';
 import { compressionContext, decompressionContext, type FrameContext } from './zstd-context.ts';
 
@@ -36,7 +37,7 @@ const SHORT_WINDOW_LOG = 19;
 /** Contexts of this thread by their use; null where there are none, or one that broke and is not worth another. */
 const contexts = new Map<string, FrameContext | null>();
 /** Where frames are written first; their length is known only then. */
-let scratch = new Uint8Array(0);
+const scratch = new Scratch();
 
 /** One zstd frame of `plain`, which stays the caller's. The frame has a buffer of its own. */
 export function compress(plain: Uint8Array, compression: Compression): Uint8Array<ArrayBuffer> {
@@ -52,22 +53,27 @@ export function compressToScratch(plain: Uint8Array, compression: Compression): 
   const context = contextFor(`${compression} ${isLong ? 'long' : 'short'}`, () =>
     compressionContext(isLong ? params : { ...params, [constants.ZSTD_c_windowLog]: SHORT_WINDOW_LOG }),
   );
-  if (scratch.length < bound) scratch = new Uint8Array(bound);
-  const length = context?.run(plain, scratch);
-  if (length !== undefined && length < scratch.length) return scratch.subarray(0, length);
+  const target = scratch.take(bound);
+  const length = context?.run(plain, target);
+  if (length !== undefined && length < target.length) return target.subarray(0, length);
   return view(zstdCompressSync(plain, { chunkSize: bound, params }));
 }
 
 /**
- * The `plainLength` bytes in `frame`. Memory grows with what the frame yields and never beyond that length. Throws
- * `corrupt` when the frame is damaged or yields another length, `too-large` for more than {@link MAX_PLAIN_BYTES}.
+ * The `plainLength` bytes in `frame`, in `target` if there is one, which has that length, or in memory of their own.
+ * That grows with what the frame yields and never beyond the length. Throws `corrupt` when the frame is damaged or
+ * yields another length, `too-large` for more than {@link MAX_PLAIN_BYTES}.
  */
-export function decompress(frame: Uint8Array, plainLength: number): Uint8Array<ArrayBuffer> {
+export function decompress(
+  frame: Uint8Array,
+  plainLength: number,
+  target?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
   if (plainLength > MAX_PLAIN_BYTES) throw new EngineError('too-large', 'a blob is too large', { plainLength });
   if (plainLength > (frame.length / MIN_BLOCK_BYTES) * MAX_BLOCK) {
     throw new EngineError('corrupt', 'a zstd frame is too short for its length', { plainLength, frame: frame.length });
   }
-  const plain = decompressAtOnce(frame, plainLength) ?? inflate(frame, plainLength, 'corrupt');
+  const plain = decompressAtOnce(frame, plainLength, target) ?? inflate(frame, plainLength, 'corrupt');
   if (plain.length !== plainLength) {
     throw new EngineError('corrupt', 'a zstd frame yields another length', { plainLength, length: plain.length });
   }
@@ -75,11 +81,15 @@ export function decompress(frame: Uint8Array, plainLength: number): Uint8Array<A
 }
 
 /** The usual case, without a context of its own; undefined for anything out of the ordinary. */
-function decompressAtOnce(frame: Uint8Array, plainLength: number): Uint8Array<ArrayBuffer> | undefined {
+function decompressAtOnce(
+  frame: Uint8Array,
+  plainLength: number,
+  target: Uint8Array<ArrayBuffer> | undefined,
+): Uint8Array<ArrayBuffer> | undefined {
   if (plainLength > CHUNK_BYTES) return undefined;
   const context = contextFor('decompress', decompressionContext);
   if (context === undefined) return undefined;
-  const plain = new Uint8Array(plainLength);
+  const plain = target ?? new Uint8Array(plainLength);
   if (context.run(frame, plain) === plainLength) return plain;
   // It may be in the middle of a frame; the next one gets a fresh context.
   contexts.delete('decompress');

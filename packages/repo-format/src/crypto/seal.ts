@@ -17,8 +17,11 @@ const TAG_BYTES = 16;
 export interface Sealer {
   /** Encrypts under a fresh random IV. The result has a buffer of its own, {@link SEAL_OVERHEAD} bytes longer. */
   seal(plain: Uint8Array): Uint8Array<ArrayBuffer>;
-  /** Verifies, then decrypts to a buffer of its own. Throws `corrupt` for bytes that this key did not seal. */
-  open(sealed: Uint8Array): Uint8Array<ArrayBuffer>;
+  /**
+   * Verifies, then decrypts: to the beginning of `target`, which is long enough, or else to a buffer of its own.
+   * Throws `corrupt` for bytes that this key did not seal.
+   */
+  open(sealed: Uint8Array, target?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
 }
 
 /** Compares in a time that does not depend on the content; lengths are equal. */
@@ -45,7 +48,7 @@ export function createSealer(key: MasterKey, primitives: Primitives = nodePrimit
       sealed.set(tag(iv, ciphertext), IV_BYTES + plain.length);
       return sealed;
     },
-    open(sealed) {
+    open(sealed, target) {
       if (sealed.length < SEAL_OVERHEAD) {
         throw new EngineError('corrupt', 'sealed bytes end early', { length: sealed.length });
       }
@@ -54,7 +57,7 @@ export function createSealer(key: MasterKey, primitives: Primitives = nodePrimit
       if (isZero(iv) || !equal(tag(iv, ciphertext), sealed.subarray(sealed.length - TAG_BYTES))) {
         throw new EngineError('corrupt', 'the message authentication code does not match', { length: sealed.length });
       }
-      const plain = new Uint8Array(ciphertext.length);
+      const plain = target?.subarray(0, ciphertext.length) ?? new Uint8Array(ciphertext.length);
       ctr(iv, ciphertext, plain);
       return plain;
     },

@@ -58,25 +58,14 @@ export interface WriteResult extends TaskReport {
 /** Opens the blobs of one range of a pack and writes them. */
 export const writeSealed: Task<SealedInput, WriteResult> = task(import.meta.url, 'writeSealed', (input) => {
   const codec = codecFor(input.codec);
-  let latest: Uint8Array<ArrayBuffer> | undefined;
   const value = write(input, ({ location }) => {
-    if (latest !== undefined) release(latest);
     const from = location.offset - input.start;
-    latest = codec.open(location, input.sealed.subarray(from, from + location.length));
-    return latest;
+    return codec.peek(location, input.sealed.subarray(from, from + location.length));
   });
-  if (latest !== undefined) release(latest);
-  release(input.sealed);
+  // Given back at once: the collector would let many megabytes of such buffers pile up in every thread.
+  input.sealed.buffer.transfer(0);
   return { value };
 });
-
-/** Buffers of at least so many bytes are never parts of a pool. */
-const OWN_BYTES = 128 << 10;
-
-/** Gives memory back at once: the collector would let many megabytes of such buffers pile up in every thread. */
-function release(bytes: Uint8Array<ArrayBuffer>): void {
-  if (bytes.length >= OWN_BYTES) bytes.buffer.transfer(0);
-}
 
 /** Writes a blob that was opened and verified before. */
 export const writePlain: Task<PlainInput, WriteResult> = task(import.meta.url, 'writePlain', (input) => ({
