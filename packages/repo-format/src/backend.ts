@@ -59,7 +59,8 @@ export interface Backend extends AsyncDisposable {
   save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void>;
   /**
    * Reads a range, or the whole file. The result is the caller's to keep or transfer: it has an `ArrayBuffer` of its
-   * own. A file that ends before the range does rejects with `out-of-range`, never with a short result.
+   * own. A file that ends before the range does rejects with `out-of-range`, never with a short result. Reading whole
+   * what is far larger than any sound file of its type rejects with `too-large`, before memory is taken for it.
    */
   load(file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>>;
   /** The size of a file in bytes. */

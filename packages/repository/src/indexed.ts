@@ -9,6 +9,9 @@ import type { BlobRange } from './load/ranges.ts';
 import { ReadAhead } from './load/read-ahead.ts';
 import type { Repository } from './repository.ts';
 
+/** The largest blob, sealed: a gibibyte. An index may lie, and memory is taken before that can be seen. */
+const MAX_RANGE_BYTES = 2 ** 30 + SEAL_OVERHEAD;
+
 export class IndexedRepository {
   readonly repository: Repository;
   readonly table: BlobTable;
@@ -76,7 +79,10 @@ export class IndexedRepository {
   }
 
   /** Sealed bytes of a pack. They are the caller's, to keep or transfer. */
-  loadRange(pack: Id, range: ByteRange, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
+  async loadRange(pack: Id, range: ByteRange, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
+    if (range.length > MAX_RANGE_BYTES) {
+      throw new EngineError('too-large', `a blob in pack ${pack} cannot be that large`, { pack, ...range });
+    }
     return this.repository.backend.load({ type: 'data', name: pack }, range, call);
   }
 

@@ -74,7 +74,7 @@ class LocalBackend implements Backend {
     return onFile('load', path, async () => {
       const handle = await open(this.#path(path), 'r');
       try {
-        return await readFrom(handle, range, path, call?.signal);
+        return await readFrom(handle, range, file, call?.signal);
       } finally {
         await handle.close();
       }
