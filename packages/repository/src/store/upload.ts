@@ -123,10 +123,11 @@ export class Upload {
 
   /**
    * Stores a blob unless it is known. Resolves with its id as soon as that is known and there is room for more; the
-   * bytes must not change before the scope ends.
+   * bytes must not change before the scope ends. Rejects with `RangeError` for an empty blob, which no pack can hold.
    */
   async save(type: BlobType, plain: Uint8Array): Promise<{ id: Id; isNew: boolean }> {
     this.#check();
+    if (plain.length === 0) throw new RangeError('an empty blob cannot be stored');
     const id = sha256(plain);
     if (!this.#indexed.table.claim(type, id)) return { id, isNew: false };
     const batch = this.#batches[type];
