@@ -4,7 +4,7 @@
  */
 import { createCipheriv } from 'node:crypto';
 import { createWriteStream, globSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -54,7 +54,8 @@ const FILES_A_FOLDER = 50;
 const FOLDERS_A_FOLDER = 20;
 
 /** Where data sets are kept between runs, outside the checkout. */
-export const benchCache = (): string => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'restic-engine', 'bench');
+export const benchCache = (): string =>
+  join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'restic-engine', 'bench');
 
 /** A data set, made unless it is there already. */
 export async function dataSet(name: DataName, form: Form): Promise<DataSet> {
@@ -67,17 +68,16 @@ export async function dataSet(name: DataName, form: Form): Promise<DataSet> {
     await fill(work);
     await rename(work, folder);
   }
-  return { name, folder, about, ...(await readThrough(folder)) };
+  return { name, folder, about, ...(await countOf(folder)) };
 }
 
-/** Counts the set, and brings it into the system's cache for whoever is measured first. */
-async function readThrough(folder: string): Promise<{ files: number; bytes: number }> {
+async function countOf(folder: string): Promise<{ files: number; bytes: number }> {
   let files = 0;
   let bytes = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     files += 1;
-    bytes += (await readFile(join(entry.parentPath, entry.name))).length;
+    bytes += (await stat(join(entry.parentPath, entry.name))).size;
   }
   return { files, bytes };
 }

@@ -11,7 +11,7 @@ import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { backup, files, initRepository, localBackend, openRepository } from 'restic-engine';
+import { backup, files, initRepository, localBackend, openRepository, restore } from 'restic-engine';
 import { dataSet, type DataName } from './data.ts';
 import { withScratch } from './scratch.ts';
 
@@ -38,17 +38,23 @@ async function operate(operation: string, folder: string): Promise<void> {
     if (operation !== 'first') await timed('(first)', () => backup(repository, { source }));
     // Workers write their profiles when they end by themselves; a mark tells which samples count.
     console.log(`MARK ${process.hrtime.bigint()}`);
-      await timed(operation, () => backup(repository, { source, force: operation === 'force' }));
+    await timed(operation, () =>
+      operation === 'restore'
+        ? restore(repository, { snapshot: `latest:${folder}`, target: join(scratch.folder, 'out') })
+        : backup(repository, { source, force: operation === 'force' }),
+    );
     await repository[Symbol.asyncDispose]();
   });
 }
 
 /** Self time by function in ms, longest first, of the part of a profile after `mark` (microseconds). */
 function selfTimes({ nodes, samples, timeDeltas }: Profile, start: number, mark: number): [string, number][] {
-  const names = new Map(nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {
-    const place = url === '' ? '' : ` ${basename(url)}:${lineNumber + 1}`;
-    return [id, `${functionName || '(anonymous)'}${place}`];
-  }));
+  const names = new Map(
+    nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {
+      const place = url === '' ? '' : ` ${basename(url)}:${lineNumber + 1}`;
+      return [id, `${functionName || '(anonymous)'}${place}`];
+    }),
+  );
   const times = new Map<string, number>();
   let now = start;
   for (const [i, sample] of samples.entries()) {

@@ -56,7 +56,6 @@ async function measureStream(gibibytes: number): Promise<void> {
     points.push({ backedUpBytes, rssBytes: process.memoryUsage.rss(), peakRssBytes });
   };
   const { summary } = await backup(repository, { source: stream({ content: content(gibibytes * GIB, note) }) });
-  note(gibibytes * GIB);
   await repository[Symbol.asyncDispose]();
   if (summary.totalBytesProcessed !== gibibytes * GIB)
     throw new Error(`backed up ${summary.totalBytesProcessed} bytes`);

@@ -160,6 +160,17 @@ function packsOf(blobs: number): { id: Id; blobs: PackEntry[] }[] {
 
 const BLOBS = 50_000;
 
+/** What the blob table needs for a blob when there are a million of them. */
+function bytesPerBlob(): number {
+  const table = new BlobTable();
+  const pack = table.addPack(idOf(0));
+  const random = randomBytes(32 * 1_000_000);
+  for (let at = 0; at < random.length; at += 32) {
+    table.add('data', Buffer.from(random.buffer, random.byteOffset + at, 32).toString('hex'), pack, at, 32, 0);
+  }
+  return table.byteLength / table.size;
+}
+
 function indexing(): Contest[] {
   const packs = packsOf(BLOBS);
   const json = encodeIndex(packs);
@@ -179,18 +190,23 @@ function indexing(): Contest[] {
     packs.flatMap((pack) => pack.blobs.map((blob) => [blob.id, { pack: pack.id, ...blob }] as const)),
   );
   const ids = [...map.keys()];
-  const unknown = ids.map((id) => `${id.slice(1)}0`);
-  const count = (has: (id: Id) => boolean, of: readonly Id[]): number =>
-    of.reduce((sum, id) => sum + (has(id) ? 1 : 0), 0);
+  // Ids that come from a worker are strings nobody has hashed yet; so they are here.
+  const known = Buffer.from(ids.join(''), 'latin1');
+  const unknown = Buffer.from(ids.map((id) => `${id.slice(1)}0`).join(''), 'latin1');
+  const count = (bytes: Buffer, has: (id: Id) => boolean): number => {
+    let found = 0;
+    for (let at = 0; at < bytes.length; at += 64) if (has(bytes.latin1Slice(at, at + 64))) found += 1;
+    return found;
+  };
+  const both = (has: (id: Id) => boolean): number => count(known, has) + count(unknown, has);
   return [
     bytesContest(`An index of ${BLOBS / 1000},000 blobs, ${(json.length / MIB).toFixed(1)} MiB of JSON`, json.length, {
       'decode into the blob table': filled,
       'JSON.parse alone': () => JSON.parse(Buffer.from(json).toString()),
     }),
     thingsContest(`Look-ups in ${BLOBS / 1000},000 blobs, half of them known`, 2 * BLOBS, {
-      [`blob table (${(table.byteLength / table.size).toFixed(0)} bytes a blob)`]: () =>
-        count((id) => table.has('data', id), ids) + count((id) => table.has('data', id), unknown),
-      'Map of objects': () => count((id) => map.has(id), ids) + count((id) => map.has(id), unknown),
+      [`blob table (${bytesPerBlob().toFixed(0)} bytes a blob)`]: () => both((id) => table.has('data', id)),
+      'Map of objects': () => both((id) => map.has(id)),
     }),
   ];
 }
