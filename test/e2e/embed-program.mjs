@@ -15,7 +15,9 @@ const [, , folder] = process.argv;
 const password = 'embedded';
 const kdf = { N: 1024, r: 8, p: 1 };
 
-const state = new Map(Array.from({ length: 1000 }, (_, i) => [`group-${i % 10}/object-${i}.json`, JSON.stringify({ i })]));
+const state = new Map(
+  Array.from({ length: 1000 }, (_, i) => [`group-${i % 10}/object-${i}.json`, JSON.stringify({ i })]),
+);
 
 function* entries() {
   for (const [path, content] of state) yield { path, content };

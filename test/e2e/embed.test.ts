@@ -44,7 +44,8 @@ describe('a program that embeds the engine', () => {
     });
     expect(onDisk).toEqual(inMemory);
     // A library leaves nothing anywhere but in the repository.
-    for (const name of ['cwd', 'tmp', 'home']) expect(readdirSync(join(folder.path, name), { recursive: true })).toEqual([]);
+    for (const name of ['cwd', 'tmp', 'home'])
+      expect(readdirSync(join(folder.path, name), { recursive: true })).toEqual([]);
     expect(readdirSync(join(folder.path, 'repository')).toSorted()).toEqual(
       ['config', 'data', 'index', 'keys', 'locks', 'snapshots'].toSorted(),
     );

@@ -1,38 +1,32 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
-import { backup, EngineError, findNode, objects, readFile, restore, walk } from 'restic-engine';
-import type { Backend, Code, Repository } from 'restic-engine';
-import { createSealer, encodeConfig, encodeNode, encodeSnapshot, joinTree } from '@restic-engine/repo-format';
-import type { Id, Node } from '@restic-engine/repo-format';
-import { withUpload } from '@restic-engine/repository';
+import { backup, objects } from 'restic-engine';
+import type { Code } from 'restic-engine';
+import { createSealer, encodeConfig } from '@restic-engine/repo-format';
+import type { Id } from '@restic-engine/repo-format';
 import { describe, expect, it } from 'vitest';
-import { filesOf, makeVictim, openStore, readEverything, storeOf, type StoredFile } from '../support/damage.ts';
-import { bytesOf } from '../support/repository.ts';
-import { makeTempDir } from '../support/temp-dir.ts';
+import {
+  filesOf,
+  makeSealed,
+  makeVictim,
+  openStore,
+  outcomeOf,
+  readEverything,
+  saveSnapshot,
+  saveTree,
+  storeOf,
+  type StoredFile,
+} from '../support/damage.ts';
 
 // Whatever is wrong with the bytes of a repository: an EngineError, soon, and not a byte of it changed.
-
-/** Nothing that is wrong may take longer than this to find, in ms, on a busy machine. */
-const PROMPTLY = 5000;
-
-async function outcomeOf(work: () => Promise<unknown>): Promise<Code | 'success'> {
-  const started = performance.now();
-  try {
-    await work();
-    return 'success';
-  } catch (error) {
-    if (!EngineError.is(error)) throw error;
-    return error.code;
-  } finally {
-    expect(performance.now() - started).toBeLessThan(PROMPTLY);
-  }
-}
 
 /** What can happen to the bytes of a file. */
 const damages = fc.oneof(
   fc.record({ kind: fc.constant('truncate' as const), keep: fc.double({ min: 0, max: 0.9999, noNaN: true }) }),
-  fc.record({ kind: fc.constant('flip' as const), at: fc.double({ min: 0, max: 0.9999, noNaN: true }), bit: fc.nat(7) }),
+  fc.record({
+    kind: fc.constant('flip' as const),
+    at: fc.double({ min: 0, max: 0.9999, noNaN: true }),
+    bit: fc.nat(7),
+  }),
   fc.record({ kind: fc.constant('append' as const), bytes: fc.uint8Array({ minLength: 1, maxLength: 100 }) }),
   fc.record({ kind: fc.constant('replace' as const), bytes: fc.uint8Array({ maxLength: 200 }) }),
   fc.record({ kind: fc.constant('zero' as const) }),
@@ -95,7 +89,10 @@ describe.each([1, 2] as const)('a damaged repository of version %i', (version) =
     );
     // Each kind of file has been found damaged at least once.
     for (const type of ['config', 'key', 'lock', 'snapshot', 'index', 'data']) {
-      expect([...outcomes].filter((each) => each.startsWith(type) && !each.endsWith('success')), type).not.toEqual([]);
+      expect(
+        [...outcomes].filter((each) => each.startsWith(type) && !each.endsWith('success')),
+        type,
+      ).not.toEqual([]);
     }
   });
 
@@ -108,7 +105,9 @@ describe.each([1, 2] as const)('a damaged repository of version %i', (version) =
       { kind: 'replace', bytes: new Uint8Array(0) },
     ];
     // A lock that cannot be read is waited for, in case it is still being written.
-    const cases = files.filter(({ type }) => type !== 'lock').flatMap((victim) => kinds.map((damage) => [victim, damage] as const));
+    const cases = files
+      .filter(({ type }) => type !== 'lock')
+      .flatMap((victim) => kinds.map((damage) => [victim, damage] as const));
     const outcomes = await Promise.all(
       cases.map(async ([victim, damage]) => {
         const left = withFile(files, victim, damaged(files, victim, damage));
@@ -126,13 +125,6 @@ describe.each([1, 2] as const)('a damaged repository of version %i', (version) =
     expect(new Set(outcomes.filter((each) => each.startsWith('index')))).toEqual(new Set(['index corrupt']));
   });
 });
-
-/** A repository that can be opened, and writers of files in it that are well sealed but make no sense. */
-async function makeSealed(): Promise<{ store: Backend; repository: Repository; files: StoredFile[] }> {
-  const files = await makeVictim(2);
-  const store = await storeOf(files);
-  return { store, repository: await openStore(store), files };
-}
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
@@ -195,7 +187,9 @@ describe('well sealed nonsense', () => {
     const { files, repository: sound } = await makeSealed();
     const indexed = await sound.loadIndex();
     const snapshot = files.find((file) => file.type === 'snapshot')!;
-    const { tree } = JSON.parse(Buffer.from(await sound.loadFile('snapshot', snapshot.name)).toString()) as { tree: Id };
+    const { tree } = JSON.parse(Buffer.from(await sound.loadFile('snapshot', snapshot.name)).toString()) as {
+      tree: Id;
+    };
     const value: unknown = JSON.parse(Buffer.from(await indexed.loadTreeBytes(tree)).toString());
     await fc.assert(
       fc.asyncProperty(picks, async (stream) => {
@@ -220,8 +214,16 @@ describe('well sealed nonsense', () => {
     };
     const value = JSON.parse(Buffer.from(encodeConfig(good)).toString()) as Record<string, unknown>;
     expect(await open(sealed(value))).toBe('success');
-    for (const version of [0, 3, 2 ** 31, -1]) expect(await open(sealed({ ...value, version })), String(version)).toBe('unsupported');
-    for (const broken of [{}, [], 'x', { ...value, version: '2' }, { ...value, id: 'x' }, { ...value, chunker_polynomial: 'zz' }]) {
+    for (const version of [0, 3, 2 ** 31, -1])
+      expect(await open(sealed({ ...value, version })), String(version)).toBe('unsupported');
+    for (const broken of [
+      {},
+      [],
+      'x',
+      { ...value, version: '2' },
+      { ...value, id: 'x' },
+      { ...value, chunker_polynomial: 'zz' },
+    ]) {
       expect(await open(sealed(broken)), JSON.stringify(broken)).toBe('corrupt');
     }
     const other = (await makeVictim(2)).find(({ type }) => type === 'config')!;
@@ -243,7 +245,10 @@ describe('what is not there', () => {
 });
 
 interface IndexJson {
-  packs: { id: string; blobs: { id: string; type: string; offset: number; length: number; uncompressed_length?: number }[] }[];
+  packs: {
+    id: string;
+    blobs: { id: string; type: string; offset: number; length: number; uncompressed_length?: number }[];
+  }[];
 }
 
 describe('an index that lies', () => {
@@ -293,79 +298,4 @@ describe('an index that lies', () => {
     });
     expect(['corrupt', 'out-of-range', 'too-large', 'not-found']).toContain(outcome);
   });
-});
-
-async function saveTree(repository: Repository, bytes: Uint8Array): Promise<Id> {
-  const indexed = await repository.loadIndex();
-  return withUpload(indexed, {}, async (upload) => (await upload.save('tree', bytes)).id);
-}
-
-async function saveSnapshot(repository: Repository, tree: Id): Promise<Id> {
-  const snapshot = { time: '2030-01-01T00:00:00Z', tree, paths: ['/'] };
-  return repository.saveFile('snapshot', encodeSnapshot(snapshot));
-}
-
-const TIME = '2024-01-01T00:00:00Z';
-const COMMON = { mtime: TIME, atime: TIME, ctime: TIME, uid: 0, gid: 0 } as const;
-const folder = (name: string, subtree: Id): Node => ({ ...COMMON, name, type: 'dir', mode: 2 ** 31 + 0o755, content: null, subtree });
-const file = (name: string, content: readonly Id[]): Node => ({ ...COMMON, name, type: 'file', mode: 0o644, size: 4, content });
-
-describe('a hostile tree', () => {
-  it('that is very deep is walked and restored as far as the system goes', async () => {
-    const { repository } = await makeSealed();
-    const indexed = await repository.loadIndex();
-    const depth = 5000;
-    const root = await withUpload(indexed, {}, async (upload) => {
-      const content = (await upload.save('data', Buffer.from('deep'))).id;
-      let { id } = await upload.save('tree', joinTree([encodeNode(file('bottom', [content]))]));
-      for (let i = 0; i < depth; i++) ({ id } = await upload.save('tree', joinTree([encodeNode(folder('d', id))])));
-      return id;
-    });
-    let nodes = 0;
-    let last: Node | undefined;
-    for await (const { node } of walk(indexed, root)) {
-      nodes += 1;
-      last = node;
-    }
-    expect(nodes).toBe(depth + 1);
-    expect((await bytesOf(readFile(indexed, last!))).toString()).toBe('deep');
-    expect((await findNode(indexed, root, `${'d/'.repeat(depth)}bottom`)).name).toBe('bottom');
-    using target = makeTempDir();
-    const snapshot = await saveSnapshot(repository, root);
-    const outcome = await outcomeOf(async () => {
-      const { errors } = await restore(repository, { snapshot, target: target.path });
-      expect(errors.length).toBeGreaterThan(0);
-    });
-    expect(outcome).toBe('success');
-  }, 30_000);
-
-  it.each(['../outside', 'a/../../outside', '/outside', '..', '.', '', 'a\0b', 'sub/inside'])(
-    'with the name %j writes nothing by that name',
-    async (name) => {
-      const { repository } = await makeSealed();
-      const indexed = await repository.loadIndex();
-      const root = await withUpload(indexed, {}, async (upload) => {
-        const content = [(await upload.save('data', Buffer.from('evil'))).id];
-        const inner = (await upload.save('tree', joinTree([encodeNode(file(name, content))]))).id;
-        const nodes = [file(name, content), folder('folder', inner)];
-        return (await upload.save('tree', joinTree(nodes.map((node) => encodeNode(node))))).id;
-      });
-      await outcomeOf(async () => {
-        for await (const { node } of walk(indexed, root)) {
-          if (node.type === 'file') await bytesOf(readFile(indexed, node));
-        }
-      });
-      using place = makeTempDir();
-      const target = join(place.path, 'in', 'target');
-      mkdirSync(target, { recursive: true });
-      writeFileSync(join(place.path, 'in', 'outside'), 'untouched');
-      const snapshot = await saveSnapshot(repository, root);
-      await outcomeOf(async () => {
-        const { errors } = await restore(repository, { snapshot, target });
-        expect(errors.length).toBeGreaterThan(0);
-      });
-      const found = readdirSync(place.path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-      expect(found.map((entry) => entry.name)).toEqual(['outside']);
-    },
-  );
 });

@@ -32,9 +32,24 @@ const CHANGED = random.bytes(100_000);
 
 /** What the first, second and third backup hold: path → content. */
 const STATES: readonly (readonly (readonly [string, string | Buffer])[])[] = [
-  [['large', LARGE], ['a/b/c', 'deep'], ['a/same', 'same'], ['text', 'first']],
-  [['large', LARGE], ['changed', CHANGED], ['a/same', 'same'], ['text', 'second']],
-  [['large', LARGE], ['changed', CHANGED], ['a/same', 'same'], ['text', 'third']],
+  [
+    ['large', LARGE],
+    ['a/b/c', 'deep'],
+    ['a/same', 'same'],
+    ['text', 'first'],
+  ],
+  [
+    ['large', LARGE],
+    ['changed', CHANGED],
+    ['a/same', 'same'],
+    ['text', 'second'],
+  ],
+  [
+    ['large', LARGE],
+    ['changed', CHANGED],
+    ['a/same', 'same'],
+    ['text', 'third'],
+  ],
 ];
 
 const isEngineError = (error: unknown): true => {
@@ -77,17 +92,20 @@ async function readAll(repository: Repository): Promise<number[]> {
       if (node.type === 'file') found.set(path, await bytesOf(readFile(indexed, node)));
     }
     expect(found.size).toBe(STATES[state]!.length);
-    for (const [path, content] of STATES[state]!) expect(found.get(`/${path}`)?.equals(Buffer.from(content)), path).toBe(true);
+    for (const [path, content] of STATES[state]!)
+      expect(found.get(`/${path}`)?.equals(Buffer.from(content)), path).toBe(true);
     states.push(state);
   }
-  return states.toSorted();
+  return states.toSorted((a, b) => a - b);
 }
 
 /** Every pack that an index names is there. */
 async function expectNoLostPacks(repository: Repository): Promise<void> {
   const packs = new Set((await all(repository.list('data'))).map(({ name }) => name));
   for (const { name } of await all(repository.list('index'))) {
-    const { packs: named } = JSON.parse(Buffer.from(await repository.loadFile('index', name)).toString()) as { packs: { id: string }[] };
+    const { packs: named } = JSON.parse(Buffer.from(await repository.loadFile('index', name)).toString()) as {
+      packs: { id: string }[];
+    };
     for (const { id } of named) expect(packs, `index ${name}`).toContain(id);
   }
 }
@@ -142,7 +160,8 @@ async function copyTo(store: Backend, path: string): Promise<void> {
   await folder.create();
   const types: readonly FileType[] = ['key', 'snapshot', 'index', 'data'];
   for (const type of types) {
-    for (const { name } of await all(store.list(type))) await folder.save({ type, name }, [await store.load({ type, name })]);
+    for (const { name } of await all(store.list(type)))
+      await folder.save({ type, name }, [await store.load({ type, name })]);
   }
   const config = { type: 'config', name: '' } as const;
   await folder.save(config, [await store.load(config)]);
@@ -151,19 +170,23 @@ async function copyTo(store: Backend, path: string): Promise<void> {
 const upTo = (length: number): number[] => Array.from({ length }, (_, i) => i);
 
 describe('a process that dies', () => {
-  it.each(['before', 'after'] as const)('%s any call to its store leaves whole snapshots only', async (when) => {
-    const calls = await countCalls();
-    expect(calls).toBeGreaterThan(30);
-    const outcomes = new Set<number>();
-    await forAll(upTo(calls), async (at) => {
-      const store = memoryBackend();
-      const done = await live(wrap(store, withFaults(deathAt(at, when))));
-      outcomes.add(done);
-      await expectRecovery(store, done);
-    });
-    // The crashes came in every phase of its life.
-    expect(outcomes.has(0) && outcomes.has(1)).toBe(true);
-  }, 120_000);
+  it.each(['before', 'after'] as const)(
+    '%s any call to its store leaves whole snapshots only',
+    async (when) => {
+      const calls = await countCalls();
+      expect(calls).toBeGreaterThan(30);
+      const outcomes = new Set<number>();
+      await forAll(upTo(calls), async (at) => {
+        const store = memoryBackend();
+        const done = await live(wrap(store, withFaults(deathAt(at, when))));
+        outcomes.add(done);
+        await expectRecovery(store, done);
+      });
+      // The crashes came in every phase of its life.
+      expect(outcomes.has(0) && outcomes.has(1)).toBe(true);
+    },
+    120_000,
+  );
 });
 
 await describeWithPeer('restic', 'what a dead process leaves', (peer) => {

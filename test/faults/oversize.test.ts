@@ -26,7 +26,11 @@ interface Outcome {
 
 function read(repo: string, what: string): Promise<Outcome> {
   const words = [...process.execArgv, '--max-old-space-size=128', PROGRAM, repo, PASSWORD, what];
-  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 30_000, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, words, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   return new Promise((resolve, reject) => {

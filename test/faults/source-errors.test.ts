@@ -3,7 +3,16 @@ import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, 
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { backup, files, initRepository, loadSnapshot, memoryBackend, openRepository, readFile, walk } from 'restic-engine';
+import {
+  backup,
+  files,
+  initRepository,
+  loadSnapshot,
+  memoryBackend,
+  openRepository,
+  readFile,
+  walk,
+} from 'restic-engine';
 import type { BackupResult, FilesOptions, ItemError, Repository, Source } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
 import { bytesOf, CHEAP, initAt, openAt } from '../support/repository.ts';
@@ -87,7 +96,9 @@ describe('a source that refuses or changes', () => {
     // Once with all rights, so that everything is loaded that will be needed.
     await backup(repository, { source, dryRun: true });
     const heard: ItemError[] = [];
-    const result = await unprivileged(() => backup(repository, { source, onError: (error) => heard.push(error), force: true }));
+    const result = await unprivileged(() =>
+      backup(repository, { source, onError: (error) => heard.push(error), force: true }),
+    );
     chmodSync(at('closed'), 0o700);
     expect(named(result.errors)).toEqual(['closed archival denied', 'secret archival denied']);
     expect(heard).toEqual(result.errors);
@@ -99,7 +110,9 @@ describe('a source that refuses or changes', () => {
     using place = setUp();
     // The first page of a process is nobody's: reading it is an input/output error, whoever asks.
     await using repository = await openMemory(1);
-    const result = await backup(repository, { source: files({ targets: ['target', '/proc/self/mem'], cwd: place.path }) });
+    const result = await backup(repository, {
+      source: files({ targets: ['target', '/proc/self/mem'], cwd: place.path }),
+    });
     expect(named(result.errors)).toEqual(['mem archival io']);
     expect(await contentsOf(repository, result)).toEqual(whole);
   });
@@ -147,7 +160,10 @@ describe('a source that refuses or changes', () => {
       expect(result.errors).toEqual([]);
       expect(result.problems).toHaveLength(4);
       for (const name of ['grows', 'shrinks', 'grows large', 'shrinks far']) {
-        expect(result.problems.some((problem) => problem.includes(`/${name} `)), name).toBe(true);
+        expect(
+          result.problems.some((problem) => problem.includes(`/${name} `)),
+          name,
+        ).toBe(true);
       }
       const contents = await contentsOf(repository, result);
       expect(contents['/target/grows large'] === large).toBe(true);
@@ -174,7 +190,11 @@ describe('a source that refuses or changes', () => {
         if (name === 'to a pipe') spawnSync('mkfifo', [at(name)]);
       });
       const result = await backup(repository, { source });
-      expect(result.errors.map(({ path }) => basename(path)).toSorted()).toEqual(['to a folder', 'to a link', 'to a pipe']);
+      expect(result.errors.map(({ path }) => basename(path)).toSorted()).toEqual([
+        'to a folder',
+        'to a link',
+        'to a pipe',
+      ]);
       expect(await contentsOf(repository, result)).toEqual(whole);
     });
   });

@@ -202,7 +202,11 @@ await describeWithPeer('restic', 'locks', (peer) => {
     async function plant(repository: Repository, lock: Partial<Lock>, secondsAgo: number): Promise<string> {
       const { platform } = repository;
       const { seconds } = platform.now();
-      const time = formatInstant({ ...platform, zone: platform.zone, now: () => ({ seconds: seconds - secondsAgo, nanoseconds: 0 }) });
+      const time = formatInstant({
+        ...platform,
+        zone: platform.zone,
+        now: () => ({ seconds: seconds - secondsAgo, nanoseconds: 0 }),
+      });
       const { hostname, username, uid, gid, pid } = platform;
       const whole: Lock = { time, exclusive: false, hostname, username, uid, gid, pid, ...lock };
       return repository.saveFile('lock', encodeLock(whole));
@@ -278,7 +282,9 @@ await describeWithPeer('restic', 'a wrong password', (peer) => {
     for (const password of [`${PASSWORD} `, PASSWORD.toUpperCase(), '\u0000']) {
       expect(await codeOf(openAt(repo, { password }))).toBe('wrong-password');
     }
-    expect((await resticAt(peer, { repo }).run(['cat', 'config'], { password: `${PASSWORD} ` })).status).toBe(WRONG_PASSWORD);
+    expect((await resticAt(peer, { repo }).run(['cat', 'config'], { password: `${PASSWORD} ` })).status).toBe(
+      WRONG_PASSWORD,
+    );
   });
 
   it('of a repository that restic made is told from the right one', async () => {

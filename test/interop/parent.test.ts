@@ -1,4 +1,14 @@
-import { appendFileSync, chmodSync, cpSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { backup, files, listSnapshots } from 'restic-engine';
 import type { SnapshotSummary } from 'restic-engine';

@@ -142,7 +142,10 @@ await describeWithPeer('restic', 'what gets into a snapshot', (peer) => {
       [['--exclude-caches'], { excludeCaches: true }],
       [['--exclude-if-present', '.nobackup'], { excludeIfPresent: ['.nobackup'] }],
       [['--exclude-if-present', '.tag:no backup'], { excludeIfPresent: ['.tag:no backup'] }],
-      [['--exclude-if-present', '.tag', '--exclude-if-present', '.nobackup'], { excludeIfPresent: ['.tag', '.nobackup'] }],
+      [
+        ['--exclude-if-present', '.tag', '--exclude-if-present', '.nobackup'],
+        { excludeIfPresent: ['.tag', '.nobackup'] },
+      ],
       [['--exclude-larger-than', '1024'], { excludeLargerThan: 1024 }],
       [['--exclude-larger-than', '1k'], { excludeLargerThan: 1024 }],
       [['--one-file-system'], { oneFileSystem: true }],
@@ -169,7 +172,10 @@ await describeWithPeer('restic', 'what gets into a snapshot', (peer) => {
     ])('spare the target %s itself: %s', async (target, pattern) => {
       await using place = await makeWork();
       const { work, repository } = place;
-      const { ours, restics } = await bothSides(repository, work, ['--exclude', pattern], { targets: [target], excludes: [pattern] });
+      const { ours, restics } = await bothSides(repository, work, ['--exclude', pattern], {
+        targets: [target],
+        excludes: [pattern],
+      });
       expect(ours).toEqual(restics);
     });
 

@@ -12,7 +12,11 @@ import {
   readFile,
   walk,
 } from 'restic-engine';
-import type { Backend, FileType, Repository } from 'restic-engine';
+import type { Backend, Code, FileType, Repository } from 'restic-engine';
+import { encodeSnapshot } from '@restic-engine/repo-format';
+import type { Id } from '@restic-engine/repo-format';
+import { withUpload } from '@restic-engine/repository';
+import { expect } from 'vitest';
 import { all, bytesOf } from './repository.ts';
 import { randomFrom } from './random.ts';
 import { PASSWORD } from './restic.ts';
@@ -92,4 +96,40 @@ export async function readEverything(backend: Backend): Promise<string> {
     }
   }
   return seen.join('\n');
+}
+
+/** Nothing that is wrong may take longer than this to find, in ms, on a busy machine. */
+const PROMPTLY = 5000;
+
+/** How `work` ends. Anything but success or an `EngineError`, or being slow, fails the test. */
+export async function outcomeOf(work: () => Promise<unknown>): Promise<Code | 'success'> {
+  const started = performance.now();
+  try {
+    await work();
+    return 'success';
+  } catch (error) {
+    if (!EngineError.is(error)) throw error;
+    return error.code;
+  } finally {
+    expect(performance.now() - started).toBeLessThan(PROMPTLY);
+  }
+}
+
+/** A sound repository of version 2, opened: with it, files can be written that are well sealed but make no sense. */
+export async function makeSealed(): Promise<{ store: Backend; repository: Repository; files: StoredFile[] }> {
+  const files = await makeVictim(2);
+  const store = await storeOf(files);
+  return { store, repository: await openStore(store), files };
+}
+
+/** Stores any bytes as a tree. */
+export async function saveTree(repository: Repository, bytes: Uint8Array): Promise<Id> {
+  const indexed = await repository.loadIndex();
+  return withUpload(indexed, {}, async (upload) => (await upload.save('tree', bytes)).id);
+}
+
+/** Stores a snapshot of a tree, later than all others. */
+export async function saveSnapshot(repository: Repository, tree: Id): Promise<Id> {
+  const snapshot = { time: '2030-01-01T00:00:00Z', tree, paths: ['/'] };
+  return repository.saveFile('snapshot', encodeSnapshot(snapshot));
 }

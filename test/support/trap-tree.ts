@@ -180,7 +180,10 @@ class Maker {
     // Exactly the longest chunk, and one byte more.
     this.#file('contents/8M zeros', Buffer.alloc(8 * MIB));
     this.#file('contents/8M+1 zeros', Buffer.alloc(8 * MIB + 1));
-    this.#file('contents/text', Array.from({ length: 60_000 }, (_, i) => `line ${i} of a text that compresses\n`).join(''));
+    this.#file(
+      'contents/text',
+      Array.from({ length: 60_000 }, (_, i) => `line ${i} of a text that compresses\n`).join(''),
+    );
     this.#file('contents/looks like zstd', Buffer.from('28b52ffd0400010000', 'hex'));
     this.#sparse('contents/sparse');
   }
@@ -206,14 +209,25 @@ class Maker {
 
   links(): void {
     this.dir('links');
-    const targets = ['../names/plain', '/nonexistent/dangling', '.', 'l"<&>\u2028\b\f\u001b', `bad ${bytes(0xff)}<>`, 'y'.repeat(4000)];
+    const targets = [
+      '../names/plain',
+      '/nonexistent/dangling',
+      '.',
+      'l"<&>\u2028\b\f\u001b',
+      `bad ${bytes(0xff)}<>`,
+      'y'.repeat(4000),
+    ];
     for (const [i, target] of targets.entries()) {
       symlinkSync(Buffer.from(pathToBytes(target)), this.#at(`links/symlink ${i}`));
       this.others += 1;
       this.#native.setTimes(`${this.#root}/links/symlink ${i}`, ...both(1_234_567_890 + i, 987_654_321));
     }
     this.dir('links/other');
-    for (const [name, content] of [['a', 'hard'], ['big', randomFrom(3).bytes(600_000)], ['empty', '']] as const) {
+    for (const [name, content] of [
+      ['a', 'hard'],
+      ['big', randomFrom(3).bytes(600_000)],
+      ['empty', ''],
+    ] as const) {
       const first = this.#file(`links/${name}`, content);
       for (const copy of [`links/${name} again`, `links/other/${name}`]) linkSync(first, this.#at(copy));
       this.others += 2;
@@ -247,12 +261,36 @@ class Maker {
     }
     set('many', 'user.zzz', 'last first');
     set('many', 'user.<x>&"\u2028', 'abc');
-    set('many', 'user.binary', Uint8Array.from({ length: 256 }, (_, i) => i));
+    set(
+      'many',
+      'user.binary',
+      Uint8Array.from({ length: 256 }, (_, i) => i),
+    );
     set('many', 'user.long', 'v'.repeat(1500));
     for (let i = 0; i < 40; i++) set('many', `user.number ${(i * 7) % 40}`, String(i));
     set('dir', 'user.dir', 'on a directory');
-    set('acl', 'system.posix_acl_access', acl([[1, 6], [2, 4, 12_345], [4, 4], [16, 6], [32, 0]]));
-    set('dir', 'system.posix_acl_default', acl([[1, 7], [4, 5], [8, 7, 54_321], [16, 7], [32, 5]]));
+    set(
+      'acl',
+      'system.posix_acl_access',
+      acl([
+        [1, 6],
+        [2, 4, 12_345],
+        [4, 4],
+        [16, 6],
+        [32, 0],
+      ]),
+    );
+    set(
+      'dir',
+      'system.posix_acl_default',
+      acl([
+        [1, 7],
+        [4, 5],
+        [8, 7, 54_321],
+        [16, 7],
+        [32, 5],
+      ]),
+    );
   }
 
   ofRoot(): void {

@@ -14,20 +14,26 @@ it.each([
   ['key', MIB],
   ['lock', MIB],
   ['snapshot', 64 * MIB],
-] as const satisfies readonly (readonly [FileType, number])[])('a %s is read whole up to %i bytes', async (type, limit) => {
-  const root = mkdtempSync(join(tmpdir(), 'restic-engine-'));
-  try {
-    const path = join(root, filePath({ type, name }));
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, 'x');
-    const backend = localBackend(root);
-    truncateSync(path, limit);
-    expect((await backend.load({ type, name })).length).toBe(limit);
-    truncateSync(path, limit + 1);
-    await expect(backend.load({ type, name })).rejects.toMatchObject({ code: 'too-large', context: { size: limit + 1 } });
-    // Parts of it may be read all the same.
-    expect(await backend.load({ type, name }, { offset: 0, length: 1 })).toEqual(new Uint8Array([0x78]));
-  } finally {
-    rmSync(root, { recursive: true });
-  }
-});
+] as const satisfies readonly (readonly [FileType, number])[])(
+  'a %s is read whole up to %i bytes',
+  async (type, limit) => {
+    const root = mkdtempSync(join(tmpdir(), 'restic-engine-'));
+    try {
+      const path = join(root, filePath({ type, name }));
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, 'x');
+      const backend = localBackend(root);
+      truncateSync(path, limit);
+      expect((await backend.load({ type, name })).length).toBe(limit);
+      truncateSync(path, limit + 1);
+      await expect(backend.load({ type, name })).rejects.toMatchObject({
+        code: 'too-large',
+        context: { size: limit + 1 },
+      });
+      // Parts of it may be read all the same.
+      expect(await backend.load({ type, name }, { offset: 0, length: 1 })).toEqual(new Uint8Array([0x78]));
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  },
+);
