@@ -34,6 +34,7 @@ export {
   MAX_HEADER_ENTRIES,
   MAX_PACK_SIZE,
   MIN_PACK_SIZE,
+  entryBytes,
   packFileSize,
   plainLengthOf,
 } from './pack/entry.ts';

@@ -1,8 +1,9 @@
 /** Making a repository with a chunker polynomial of its own. */
-import { formatPolynomial, generatePolynomial, isIrreducible, parsePolynomial } from '@restic-engine/chunker';
+import { formatPolynomial, generatePolynomial } from '@restic-engine/chunker';
 import { EngineError } from '@restic-engine/repo-format';
 import { createRepository } from '@restic-engine/repository';
 import type { InitOptions as CreateOptions, InitResult } from '@restic-engine/repository';
+import { isUsablePolynomial } from './polynomial.ts';
 
 export interface InitOptions extends Omit<CreateOptions, 'chunkerPolynomial'> {
   /**
@@ -23,7 +24,7 @@ export interface InitOptions extends Omit<CreateOptions, 'chunkerPolynomial'> {
  */
 export async function initRepository(options: InitOptions): Promise<InitResult> {
   const { chunkerPolynomial = randomPolynomial() } = options;
-  if (!isUsable(chunkerPolynomial)) {
+  if (!isUsablePolynomial(chunkerPolynomial)) {
     throw new EngineError('bad-request', 'not a polynomial that files can be cut with', { chunkerPolynomial });
   }
   return createRepository({ ...options, chunkerPolynomial });
@@ -31,14 +32,4 @@ export async function initRepository(options: InitOptions): Promise<InitResult> 
 
 function randomPolynomial(): string {
   return formatPolynomial(generatePolynomial((length) => globalThis.crypto.getRandomValues(new Uint8Array(length))));
-}
-
-function isUsable(polynomial: string): boolean {
-  try {
-    const parsed = parsePolynomial(polynomial);
-    return parsed >> 53n === 1n && isIrreducible(parsed);
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
 }

@@ -35,6 +35,7 @@ interface Flags {
   readonly scan: boolean;
   readonly oneFileSystem?: true | undefined;
   readonly parent?: string | undefined;
+  readonly readConcurrency?: number | undefined;
   readonly skipIfUnchanged?: true | undefined;
   readonly stdin?: true | undefined;
   readonly stdinFilename: string;
@@ -70,7 +71,7 @@ const PARENT = new Option(
 );
 const READ_CONCURRENCY = new Option(
   '--read-concurrency <n>',
-  'accepted for the sake of scripts: how many files are read at once follows the machine',
+  'read n large files concurrently (default: $RESTIC_READ_CONCURRENCY or one for each processor)',
 ).argParser((text) => parseCount(text));
 
 export function defineBackup(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
@@ -146,6 +147,7 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
       ignoreInode: flags.ignoreInode ?? isTrue(env, 'RESTIC_IGNORE_INODE'),
       ignoreCtime: flags.ignoreCtime ?? isTrue(env, 'RESTIC_IGNORE_CTIME'),
       programVersion: `restic-engine ${programVersion()}`,
+      readConcurrency: (flags.readConcurrency ?? parseCount(env['RESTIC_READ_CONCURRENCY'] || '0')) || undefined,
       retryLockMs: globals.retryLockMs,
       signal,
       ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),

@@ -4,7 +4,7 @@
  *
  * Order of durability: packs, then the index that names them (restic design document, "Index Files").
  */
-import { abortedError, encodeIndex, EngineError, SEAL_OVERHEAD, sha256 } from '@restic-engine/repo-format';
+import { abortedError, encodeIndex, EngineError, entryBytes, SEAL_OVERHEAD, sha256 } from '@restic-engine/repo-format';
 import type { BlobType, Id, SealedBlob } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
 import { Indexer } from './indexer.ts';
@@ -26,7 +26,7 @@ export interface UploadTotals {
   readonly treeBlobs: number;
   /** Before compression and encryption. */
   readonly added: number;
-  /** As sealed. */
+  /** As sealed, with the entries in pack headers. */
   readonly stored: number;
 }
 
@@ -178,7 +178,7 @@ export class Upload {
   #count(blob: SealedBlob): void {
     this.#totals[blob.type === 'data' ? 'dataBlobs' : 'treeBlobs'] += 1;
     this.#totals.added += blob.uncompressedLength || blob.bytes.length - SEAL_OVERHEAD;
-    this.#totals.stored += blob.bytes.length;
+    this.#totals.stored += blob.bytes.length + entryBytes(blob);
   }
 
   async #sealBatch(type: BlobType): Promise<void> {

@@ -90,9 +90,12 @@ export class ObjectArchiver {
 
   async #storeObject(entry: ObjectEntry, names: readonly string[]): Promise<void> {
     const { content } = entry;
-    this.#tracker.started(`/${names.join('/')}`);
+    const path = `/${names.join('/')}`;
+    this.#tracker.started(path);
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-    place(this.#root, names, { entry: { ...entry, content: EMPTY }, content: await this.#store.storeContent(bytes) });
+    const stored = await this.#store.storeContent(bytes, (read) => this.#tracker.read(path, read));
+    this.#tracker.stored(path, stored.size);
+    place(this.#root, names, { entry: { ...entry, content: EMPTY }, content: stored });
   }
 
   async #storeFolder(folder: Folder, path: string, parent: Id | undefined): Promise<StoredTree> {

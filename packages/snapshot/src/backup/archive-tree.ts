@@ -102,7 +102,7 @@ export class TreeArchiver {
     const size = Number(node.size ?? 0);
     const since = performance.now();
     this.#tracker.started(path);
-    const outcome = await this.#store.storeFile(realPath, size);
+    const outcome = await this.#store.storeFile(realPath, size, (bytes) => this.#tracker.read(path, bytes));
     if ('failed' in outcome) {
       this.#tracker.failed(realPath, outcome.failed, path);
       return undefined;

@@ -5,6 +5,7 @@ import { formatInstant, withLock, withUpload } from '@restic-engine/repository';
 import type { IndexedRepository, Repository, Upload, UploadTotals } from '@restic-engine/repository';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SnapshotEntry } from '../find.ts';
+import { isUsablePolynomial } from '../polynomial.ts';
 import type { OpenedTree, Source } from '../source/source.ts';
 import { ObjectArchiver } from './archive-objects.ts';
 import { TreeArchiver } from './archive-tree.ts';
@@ -13,6 +14,8 @@ import { asTimestamp } from './as-timestamp.ts';
 import { ContentStore } from './content-store.ts';
 import { findParent } from './parent.ts';
 import { Tracker } from './progress.ts';
+import { WINDOW_BYTES } from './store-tasks.ts';
+import type { ChunkerSpec } from './store-tasks.ts';
 import type { BackupOptions, BackupResult } from './types.ts';
 
 /** What this package calls itself in snapshots. */
@@ -139,14 +142,34 @@ function storeSource(
 ): Promise<StoredTree> {
   const { repository } = indexed;
   const { options, tracker, time } = run;
-  const context = { codec: repository.codecSpec, polynomial: repository.config.chunkerPolynomial };
-  const store = new ContentStore(upload, repository.pool, context);
+  const chunker = chunkerOf(repository, run);
+  const store = new ContentStore(upload, repository.pool, { codec: repository.codecSpec, chunker }, options.readConcurrency);
   if (opened !== undefined) {
     const { ignoreInode = false, ignoreCtime = false } = options;
     return new TreeArchiver(indexed, upload, store, tracker, { ignoreInode, ignoreCtime }).archive(opened.root, parent);
   }
   if (options.source.kind !== 'objects') throw new TypeError('a tree source that was not opened');
   return new ObjectArchiver(indexed, upload, store, tracker, time).archive(options.source.entries, parent);
+}
+
+/** A window must hold two chunks for FastCDC to find the end of one. */
+const MAX_FASTCDC_BYTES = WINDOW_BYTES / 2;
+
+function chunkerOf({ config }: Repository, { options, tracker }: Run): ChunkerSpec {
+  const { fastcdc } = options;
+  if (fastcdc === undefined) {
+    if (isUsablePolynomial(config.chunkerPolynomial)) return { polynomial: config.chunkerPolynomial };
+    throw new EngineError('corrupt', 'the config has no polynomial that contents can be cut with');
+  }
+  if (fastcdc.maxSize > MAX_FASTCDC_BYTES) throw new RangeError(`maxSize must be at most ${MAX_FASTCDC_BYTES} bytes`);
+  tracker.problem('contents were cut with FastCDC: they are not deduplicated with what restic, or Rabin, has stored');
+  return fastcdc;
+}
+
+/** Which chunker made a snapshot must be seen from it; restic has no field for that. */
+function programVersion({ fastcdc, programVersion: name = PROGRAM_VERSION }: BackupOptions): string {
+  if (fastcdc === undefined) return name;
+  return `${name} (fastcdc ${fastcdc.minSize}/${fastcdc.averageSize}/${fastcdc.maxSize})`;
 }
 
 /** Counts ahead, for those who watch; gives way to the backup itself. */
@@ -183,7 +206,7 @@ function describe(
     gid: platform.gid,
     excludes: options.excludes,
     tags: options.tags,
-    programVersion: options.programVersion ?? PROGRAM_VERSION,
+    programVersion: programVersion(options),
     summary: {
       backupStart: run.started,
       backupEnd: formatInstant(platform),

@@ -56,16 +56,20 @@ export class ContentStore {
 
   /**
    * Stores the file at `path`, about `size` bytes. A file that cannot be read is a result; a rejection means that the
-   * upload has failed.
+   * upload has failed. `onRead` is told of bytes of long contents while they are being read.
    */
-  async storeFile(path: string, size: number): Promise<StoredContent | { readonly failed: EngineError }> {
+  async storeFile(
+    path: string,
+    size: number,
+    onRead: (bytes: number) => void,
+  ): Promise<StoredContent | { readonly failed: EngineError }> {
     try {
-      if (size > SHORT_BYTES) return await this.#storeLongFile(path);
+      if (size > SHORT_BYTES) return await this.#storeLongFile(path, onRead);
       const outcome = await this.#paths.add(path, size);
       if ('failed' in outcome) {
         return { failed: new EngineError(outcome.failed.code, outcome.failed.message, { path }) };
       }
-      return 'tooLong' in outcome ? await this.#storeLongFile(path) : outcome;
+      return 'tooLong' in outcome ? await this.#storeLongFile(path, onRead) : outcome;
     } catch (error) {
       if (error instanceof Unreadable) return { failed: error.error };
       throw error;
@@ -73,7 +77,10 @@ export class ContentStore {
   }
 
   /** Stores bytes, or pieces that make up one content. Bytes must not change before this resolves. */
-  async storeContent(content: Uint8Array | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>): Promise<StoredContent> {
+  async storeContent(
+    content: Uint8Array | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>,
+    onRead: (bytes: number) => void,
+  ): Promise<StoredContent> {
     if (content instanceof Uint8Array && content.length <= SHORT_BYTES) return this.#buffers.add(content, content.length);
     const given = content instanceof Uint8Array ? [content] : untilAborted(content, this.#upload.signal);
     const pieces = windows(given, WINDOW_BYTES);
@@ -82,7 +89,7 @@ export class ContentStore {
         const { value } = await pieces.next(scan?.rest ?? new Uint8Array(0));
         if (value === undefined) throw new TypeError('a window was asked for after the last one');
         return { from: value, transfer: [value.bytes.buffer] };
-      });
+      }, onRead);
     } finally {
       await pieces.return();
     }
@@ -94,7 +101,7 @@ export class ContentStore {
     this.#buffers.flush();
   }
 
-  async #storeLongFile(path: string): Promise<StoredContent> {
+  async #storeLongFile(path: string, onRead: (bytes: number) => void): Promise<StoredContent> {
     await this.#longFiles.take(1);
     try {
       throwIfAborted(this.#upload.signal);
@@ -104,7 +111,7 @@ export class ContentStore {
         return await this.#storeWindows(async (scan) => {
           position += scan?.length ?? 0;
           return { from: { fd, position }, transfer: [] };
-        });
+        }, onRead);
       } finally {
         closeFile(fd);
       }
@@ -116,6 +123,7 @@ export class ContentStore {
   /** Stores windows until the last; resolves or rejects when none is under way any more. */
   async #storeWindows(
     next: (scan: WindowScan | undefined) => Promise<{ from: StoreWindowInput['from']; transfer: readonly ArrayBuffer[] }>,
+    onRead: (bytes: number) => void,
   ): Promise<StoredContent> {
     const parts: Promise<StoredContent>[] = [];
     try {
@@ -128,6 +136,7 @@ export class ContentStore {
         const started = this.#startWindow(window.from, window.transfer);
         parts.push(started.stored);
         scan = await started.scan;
+        onRead(scan.length);
         if (scan.length === 0 && !scan.final) throw new EngineError('io', 'a window of content held no whole chunk');
       }
       return joined(await Promise.all(parts));

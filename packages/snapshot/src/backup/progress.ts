@@ -20,6 +20,8 @@ export class Tracker {
   bytes = 0;
   readonly #options: BackupOptions;
   readonly #reading = new Set<string>();
+  /** Bytes of entries that are not done yet. */
+  readonly #ahead = new Map<string, number>();
   #total: SourceCount | undefined;
   #toldAt = 0;
 
@@ -41,9 +43,23 @@ export class Tracker {
     this.#tell();
   }
 
+  /** More of a long content has been read. */
+  read(path: string, bytes: number): void {
+    this.#ahead.set(path, (this.#ahead.get(path) ?? 0) + bytes);
+    this.#tell();
+  }
+
+  /** A content is stored whole; its entry is done later. */
+  stored(path: string, size: number): void {
+    this.#reading.delete(path);
+    this.#ahead.set(path, size);
+    this.#tell();
+  }
+
   /** An entry is done. `size` in bytes counts for files. */
   done(item: BackupItem, size: number): void {
     this.#reading.delete(item.path);
+    this.#ahead.delete(item.path);
     if (item.kind === 'file') {
       this.files[item.action] += 1;
       this.bytes += size;
@@ -55,6 +71,7 @@ export class Tracker {
   /** An entry is left out. `started` is the path that {@link started} was told. */
   failed(path: string, error: EngineError, started: string = path): void {
     this.#reading.delete(started);
+    this.#ahead.delete(started);
     const failure: ItemError = { path, during: 'archival', error };
     this.errors.push(failure);
     this.#options.onError?.(failure);
@@ -80,7 +97,7 @@ export class Tracker {
     onProgress({
       filesDone: sum(this.files),
       dirsDone: sum(this.dirs),
-      bytesDone: this.bytes,
+      bytesDone: [...this.#ahead.values()].reduce((done, bytes) => done + bytes, this.bytes),
       filesTotal: this.#total?.files,
       bytesTotal: this.#total?.bytes,
       errors: this.errors.length,

@@ -2,9 +2,9 @@
  * What a worker does with content: read, cut, hash, ask which blobs are new, compress and seal those.
  * Bytes of files stay in the worker that read them; only ids leave it, and sealed blobs.
  */
-import { rabin, parsePolynomial, RESTIC_SIZES } from '@restic-engine/chunker';
-import type { Cutter } from '@restic-engine/chunker';
-import { EngineError, sha256 } from '@restic-engine/repo-format';
+import { fastcdc, parsePolynomial, rabin, RESTIC_SIZES } from '@restic-engine/chunker';
+import type { Cutter, FastCdcOptions } from '@restic-engine/chunker';
+import { EngineError, entryBytes, sha256 } from '@restic-engine/repo-format';
 import type { Code, Id, SealedBlob } from '@restic-engine/repo-format';
 import { codecFor, sealedBatch, task } from '@restic-engine/repository';
 import type { CodecSpec, Outcome, Task, TaskContext } from '@restic-engine/repository';
@@ -13,10 +13,12 @@ import { readShortFile, readWindow } from '../source/fs/read.ts';
 /** Bytes that are cut at a time: room for the longest chunk. What follows the last cut is read again, 5 to 10 %. */
 export const WINDOW_BYTES: number = RESTIC_SIZES.maxSize;
 
+/** How contents are cut: with Rabin by the polynomial of the config (hex digits), or with FastCDC. */
+export type ChunkerSpec = { readonly polynomial: string } | FastCdcOptions;
+
 export interface StoreContext {
   readonly codec: CodecSpec;
-  /** Hex digits, as in the config. */
-  readonly polynomial: string;
+  readonly chunker: ChunkerSpec;
 }
 
 /** Which of these data blobs are new? Answered in order; every new one is stored by the asking task. */
@@ -73,7 +75,7 @@ export const storeFiles: Task<StoreFilesInput, StoredBatch<FileOutcome>, WhichAr
   import.meta.url,
   'storeFiles',
   async (input, context) => {
-    const batch = new Batch(input);
+    const batch = await Batch.open(input);
     const outcomes = input.paths.map((path) => attempt(() => readShortFile(path, WINDOW_BYTES), batch));
     return batch.finish(outcomes, context);
   },
@@ -84,7 +86,7 @@ export const storeBuffers: Task<StoreBuffersInput, StoredBatch<StoredContent>, W
   import.meta.url,
   'storeBuffers',
   async (input, context) => {
-    const batch = new Batch(input);
+    const batch = await Batch.open(input);
     return batch.finish(
       input.buffers.map((buffer) => batch.take(buffer)),
       context,
@@ -101,7 +103,7 @@ export const storeWindow: Task<StoreWindowInput, StoredBatch<StoredContent>, Win
     const own = 'fd' in from ? takeWindow() : undefined;
     try {
       const { bytes, final } = own === undefined ? given(from) : filled(from, own);
-      const batch = new Batch(input);
+      const batch = await Batch.open(input);
       const outcome = batch.cut(bytes, final);
       const rest = own === undefined && !final ? bytes.slice(outcome.size) : undefined;
       return await batch.finish([outcome], {
@@ -133,9 +135,13 @@ class Batch {
   readonly #plains: Uint8Array[] = [];
   readonly #ids: Id[] = [];
 
-  constructor({ codec, polynomial }: StoreContext) {
+  private constructor(codec: CodecSpec, cutter: Cutter) {
     this.#codec = codec;
-    this.#cutter = cutterFor(polynomial);
+    this.#cutter = cutter;
+  }
+
+  static async open({ codec, chunker }: StoreContext): Promise<Batch> {
+    return new Batch(codec, await cutterFor(chunker));
   }
 
   /** Takes a whole content. */
@@ -189,7 +195,7 @@ function account(content: MutableContent, plains: readonly Uint8Array[], sealed:
     const blob = sealed[i];
     if (blob === undefined) continue;
     content.added += plains[i]?.length ?? 0;
-    content.stored += blob.bytes.length;
+    content.stored += blob.bytes.length + entryBytes(blob);
   }
 }
 
@@ -210,13 +216,20 @@ function takeWindow(): Uint8Array<ArrayBuffer> {
   return windows.pop() ?? new Uint8Array(WINDOW_BYTES);
 }
 
-const cutters = new Map<string, Cutter>();
+const cutters = new Map<string, Promise<Cutter>>();
 
-function cutterFor(polynomial: string): Cutter {
-  let cutter = cutters.get(polynomial);
+/** Cutters hold tables that take a while to make: one for each chunker and thread. */
+function cutterFor(chunker: ChunkerSpec): Promise<Cutter> {
+  const key = JSON.stringify(chunker);
+  let cutter = cutters.get(key);
   if (cutter === undefined) {
     if (cutters.size >= 8) cutters.clear();
-    cutters.set(polynomial, (cutter = rabin({ ...RESTIC_SIZES, polynomial: parsePolynomial(polynomial) })));
+    cutters.set(key, (cutter = makeCutter(chunker)));
   }
   return cutter;
+}
+
+async function makeCutter(chunker: ChunkerSpec): Promise<Cutter> {
+  if (!('polynomial' in chunker)) return fastcdc(chunker);
+  return rabin({ ...RESTIC_SIZES, polynomial: parsePolynomial(chunker.polynomial) });
 }

@@ -1,4 +1,5 @@
 /** Options and results of a backup. */
+import type { FastCdcOptions } from '@restic-engine/chunker';
 import type { EngineError, Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
 import type { GroupBy } from '../find.ts';
 import type { Source } from '../source/source.ts';
@@ -31,6 +32,13 @@ export interface BackupOptions {
   readonly ignoreCtime?: boolean | undefined;
   /** Written into the snapshot. @default this package and its version */
   readonly programVersion?: string | undefined;
+  /** Long files read at once. @default as many as there are workers */
+  readonly readConcurrency?: number | undefined;
+  /**
+   * Cuts with FastCDC, by the optional package `fastcdc-wasm`, instead of restic's Rabin: only for repositories that need
+   * not deduplicate with restic, which still reads them. Chunks up to 4 MiB; recorded in the snapshot's program version.
+   */
+  readonly fastcdc?: FastCdcOptions | undefined;
   /** Wait this long for other locks, in ms. @default 0 */
   readonly retryLockMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
