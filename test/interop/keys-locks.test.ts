@@ -1,8 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   addKey,
   backup,
@@ -45,22 +47,49 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
 
 const filesIn = (repo: string, folder: string): string[] => readdirSync(join(repo, folder));
 
-/** A restic that holds a lock, because it waits for the end of its input. */
-async function backupThatWaits(peer: Peer, repo: string): Promise<AsyncDisposable> {
+/** A restic that holds a lock, because it waits for something. */
+interface Waiting extends AsyncDisposable {
+  readonly exclusive: boolean;
+}
+
+async function waitForLock(repo: string, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (filesIn(repo, 'locks').length === 0) {
+    if (performance.now() > deadline || child.exitCode !== null) throw new Error('restic takes no lock');
+    await sleep(20);
+  }
+  // It removes its lock again if it sees another one within 200 ms; let it be done with that.
+  await sleep(400);
+}
+
+/** Waits for the end of its input. */
+async function backupThatWaits(peer: Peer, repo: string): Promise<Waiting> {
   const { args, env } = resticCommand(['backup', '--stdin', '--quiet'], { repo });
   const child = spawn(peer.path, args, { env, stdio: ['pipe', 'ignore', 'ignore'] });
   const closed = once(child, 'close');
   child.stdin.write('beginning');
-  const deadline = performance.now() + 20_000;
-  while (filesIn(repo, 'locks').length === 0) {
-    if (performance.now() > deadline || child.exitCode !== null) throw new Error('restic takes no lock');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  // It removes its lock again if it sees another one within 200 ms; let it be done with that.
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await waitForLock(repo, child);
   return {
+    exclusive: false,
     async [Symbol.asyncDispose]() {
       child.stdin.end();
+      await closed;
+    },
+  };
+}
+
+/** Waits for the new password in a named pipe. */
+async function passwordChangeThatWaits(peer: Peer, repo: string): Promise<Waiting> {
+  const pipe = `${repo} pipe`;
+  execFileSync('mkfifo', [pipe]);
+  const { args, env } = resticCommand(['key', 'passwd', '--new-password-file', pipe], { repo });
+  const child = spawn(peer.path, args, { env, stdio: 'ignore' });
+  const closed = once(child, 'close');
+  await waitForLock(repo, child);
+  return {
+    exclusive: true,
+    async [Symbol.asyncDispose]() {
+      await writeFile(pipe, 'another');
       await closed;
     },
   };
@@ -156,22 +185,22 @@ await describeWithPeer('restic', 'locks', (peer) => {
   });
 
   it('of restic let us work beside them, or stop us', async () => {
-    const { folder, repo, restic, repository } = await setUp();
+    const { folder, repo, repository } = await setUp();
     using _ = folder;
     await using __ = repository;
-    {
-      await using _held = await backupThatWaits(peer, repo);
+    const source = objects([{ path: 'a', content: 'a' }]);
+    for (const start of [backupThatWaits, passwordChangeThatWaits]) {
+      await using held = await start(peer, repo);
       const [found] = await all(listLocks(repository));
-      expect(found?.lock).toMatchObject({ exclusive: false, hostname: os.hostname() });
-      const result = await backup(repository, { source: objects([{ path: 'a', content: 'a' }]) });
-      expect(result.snapshotId).toBeDefined();
+      expect(found?.lock).toMatchObject({ exclusive: held.exclusive, hostname: os.hostname() });
+      expect(await codeOf(backup(repository, { source }))).toBe(held.exclusive ? 'locked' : 'success');
       expect(await codeOf(repository.lock({ exclusive: true }))).toBe('locked');
-      // Waiting for longer is no help while it goes on; our own attempt leaves nothing behind.
+      // Our own attempts leave nothing behind, and a live and fresh lock is nobody's to remove.
       expect(filesIn(repo, 'locks')).toEqual([found?.id]);
-      // A live and fresh one is nobody's to remove.
       expect(await removeStaleLocks(repository)).toBe(0);
     }
     await using _lock = await repository.lock({ exclusive: true });
+    const restic = resticAt(peer, { repo, password: 'another' });
     expect(JSON.parse(await restic.ok(['snapshots', '--json', '--no-lock']))).toHaveLength(2);
   });
 

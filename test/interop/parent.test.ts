@@ -23,9 +23,10 @@ import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
 
 const TARGET = 'above/target';
 
-/** A file whose successor has the same size and modification time, in seconds. */
+/** Files that change without a change of their modification time, in seconds. */
 const REPLACED = 'dir 3/file 3';
-const REPLACED_TIME = 1_600_000_000;
+const LONGER = 'dir 12/file 0';
+const QUIET_TIME = 1_600_000_000;
 
 interface Place {
   readonly folder: TempDir;
@@ -43,7 +44,7 @@ async function makePlace(): Promise<Place> {
     for (let i = 0; i < 10; i++) writeFileSync(join(target, `dir ${dir}`, `file ${i}`), random.bytes(random.int(5000)));
   }
   writeFileSync(join(target, 'large'), random.bytes(3 << 20));
-  utimesSync(join(target, REPLACED), REPLACED_TIME, REPLACED_TIME);
+  for (const path of [REPLACED, LONGER]) utimesSync(join(target, path), QUIET_TIME, QUIET_TIME);
   const repo = join(folder.path, 'repo');
   await initAt(repo);
   return { folder, target, repo };
@@ -57,8 +58,11 @@ function change(target: string): void {
   writeFileSync(at('dir 2/file 2'), '');
   // Only the inode and the time of the change tell.
   writeFileSync(at('new'), Buffer.alloc(statSync(at(REPLACED)).size, 'x'));
-  utimesSync(at('new'), REPLACED_TIME, REPLACED_TIME);
+  utimesSync(at('new'), QUIET_TIME, QUIET_TIME);
   renameSync(at('new'), at(REPLACED));
+  // With the inode and the time of the change ignored, the size alone tells.
+  appendFileSync(at(LONGER), 'more');
+  utimesSync(at(LONGER), QUIET_TIME, QUIET_TIME);
   // Only the time of the change itself differs.
   chmodSync(at('dir 4/file 4'), 0o600);
   writeFileSync(at('dir 5/added'), 'added');
@@ -142,13 +146,13 @@ await describeWithPeer('restic', 'a parent snapshot', (peer) => {
       cpSync(place.repo, copy.repo, { recursive: true });
       const [one, two] = [await byUs(place), await byRestic(copy)];
       expect(one).toEqual(two);
-      expect(one.numbers['files_changed']).toBe(7);
+      expect(one.numbers['files_changed']).toBe(8);
     });
   });
 
   it.each([
-    [{ ignoreCtime: true }, '--ignore-ctime', 6],
-    [{ ignoreInode: true }, '--ignore-inode', 5],
+    [{ ignoreCtime: true }, '--ignore-ctime', 7],
+    [{ ignoreInode: true }, '--ignore-inode', 6],
   ] as const)('compared with %j and %s gives the same changes', async (options, word, changed) => {
     const place = await makePlace();
     using _ = place.folder;
