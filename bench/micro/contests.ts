@@ -195,7 +195,7 @@ function indexing(): Contest[] {
   const unknown = Buffer.from(ids.map((id) => `${id.slice(1)}0`).join(''), 'latin1');
   const count = (bytes: Buffer, has: (id: Id) => boolean): number => {
     let found = 0;
-    for (let at = 0; at < bytes.length; at += 64) if (has(bytes.latin1Slice(at, at + 64))) found += 1;
+    for (let at = 0; at < bytes.length; at += 64) if (has(bytes.toString('latin1', at, at + 64))) found += 1;
     return found;
   };
   const both = (has: (id: Id) => boolean): number => count(known, has) + count(unknown, has);
