@@ -21,15 +21,7 @@ import {
   restore,
   walk,
 } from 'restic-engine';
-import type {
-  BackupResult,
-  ExtendedAttribute,
-  Id,
-  IndexedRepository,
-  Node,
-  Repository,
-  SnapshotSummary,
-} from 'restic-engine';
+import type { BackupResult, ExtendedAttribute, Id, IndexedRepository, Node, Repository } from 'restic-engine';
 import { changeTree, type Change } from './changes.ts';
 import { count, mib, ProgressLine, seconds, shortened, speed, tell } from './terminal.ts';
 import { compareTrees, copyTree } from './tree.ts';
@@ -75,10 +67,15 @@ async function backUp(
   signal: AbortSignal,
 ): Promise<BackupResult> {
   const line = new ProgressLine(title);
+  const content: NewContent = { plain: 0, stored: 0 };
   const result = await backup(repository, {
     source: files({ targets: [folder] }),
     tags: ['demo'],
     signal,
+    onItem: ({ dataSize, dataSizeInRepo }) => {
+      content.plain += dataSize;
+      content.stored += dataSizeInRepo;
+    },
     onProgress: ({ bytesDone, bytesTotal, filesDone, currentFiles }) => {
       const details = `${count(filesDone, 'file')}, ${mib(bytesDone)}  ${currentFiles.at(0)?.slice(folder.length + 1) ?? ''}`;
       line.show(bytesDone, bytesTotal, details);
@@ -97,18 +94,24 @@ async function backUp(
   tell('', `files: ${fate}`);
   tell(
     '',
-    `new data: ${mib(summary.dataAdded)} of ${mib(bytes)}`,
-    `stored as ${mib(summary.dataAddedPacked)}`,
-    smaller(bytes, summary),
+    `new content: ${mib(content.plain)} of ${mib(bytes)}`,
+    `stored as ${mib(content.stored)}`,
+    smaller(bytes, content),
   );
   for (const { path, error } of errors) tell('', `error: ${path}: ${error.message}`);
   return result;
 }
 
-/** How much smaller than the data it stands for is what had to be stored, and why. */
-function smaller(bytes: number, { dataAdded, dataAddedPacked }: SnapshotSummary): string {
-  if (dataAddedPacked === 0) return 'all of it was there already';
-  const [total, known, packed] = [bytes / dataAddedPacked, bytes / dataAdded, dataAdded / dataAddedPacked];
+/** New content of a backup in bytes, plain and as stored. */
+interface NewContent {
+  plain: number;
+  stored: number;
+}
+
+/** How much smaller than the data is what had to be stored, and why. */
+function smaller(bytes: number, { plain, stored }: NewContent): string {
+  if (stored === 0) return 'all content was there already';
+  const [total, known, packed] = [bytes / stored, bytes / plain, plain / stored];
   return `${total.toFixed(1)} times smaller (deduplication ${known.toFixed(1)} × compression ${packed.toFixed(1)})`;
 }
 
@@ -246,6 +249,9 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   const onSignal = (): void => stop.abort(new Error('interrupted'));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  // A pipe that nobody reads any more.
+  process.stdout.on('error', onSignal);
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   try {
     const place = {
       data: join(folder, 'data'),
@@ -259,8 +265,6 @@ async function main(): Promise<number> {
     if (!stop.signal.aborted) throw error;
     console.error('\ninterrupted');
     return 130;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
