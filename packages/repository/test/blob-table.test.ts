@@ -28,7 +28,8 @@ class Model {
 
   settle(location: BlobLocation): void {
     if (!this.pending.delete(location.type + location.id)) this.add(location);
-    else this.stored.set(location.type + location.id, [...(this.stored.get(location.type + location.id) ?? []), location]);
+    else
+      this.stored.set(location.type + location.id, [...(this.stored.get(location.type + location.id) ?? []), location]);
   }
 }
 
@@ -121,9 +122,12 @@ describe('the blob table', () => {
     const table = new BlobTable();
     for (let copy = 0; copy < 50; copy++) table.add('data', idOf(0), table.addPack(idOf(copy)), 0, 40, 0);
     for (let i = 1; i < 20_000; i++) table.add('data', idOf(i), 0, i, 40, 0);
-    expect(table.locateAll('data', idOf(0)).map(({ pack }) => pack).toSorted()).toEqual(
-      Array.from({ length: 50 }, (_, copy) => idOf(copy)).toSorted(),
-    );
+    expect(
+      table
+        .locateAll('data', idOf(0))
+        .map(({ pack }) => pack)
+        .toSorted(),
+    ).toEqual(Array.from({ length: 50 }, (_, copy) => idOf(copy)).toSorted());
   });
 
   it('keeps a pack that two index files name once', () => {

@@ -30,7 +30,9 @@ describe('adding a key', () => {
     const backend = await initialized();
     const masterKey = (await opened(backend)).masterKey;
     const full = new EngineError('no-space', 'full');
-    const repository = await opened(withFaults({ faults: [{ when, effect: { kind, error: full } }] })(backend), { masterKey });
+    const repository = await opened(withFaults({ faults: [{ when, effect: { kind, error: full } }] })(backend), {
+      masterKey,
+    });
     await expect(addKey(repository, { password: 'second', kdf: CHEAP })).rejects.toBe(full);
     expect(await names(backend, 'key')).toHaveLength(1);
     expect(await names(backend, 'lock')).toEqual([]);
@@ -83,14 +85,18 @@ describe('changing the password', () => {
       expect((await listKeys(repository)).map(({ current }) => current)).toEqual([true]);
       expect((await opened(backend, { password })).keyId).toBe(id);
     }
-    for (const old of [PASSWORD, 'second']) expect(await codeOf(opened(backend, { password: old }))).toBe('wrong-password');
+    for (const old of [PASSWORD, 'second'])
+      expect(await codeOf(opened(backend, { password: old }))).toBe('wrong-password');
     expect(await names(backend, 'lock')).toEqual([]);
   });
 
   it('keeps the old key when the new one cannot be read back', async () => {
     const backend = await initialized();
     const opening = (await opened(backend)).keyId;
-    const fault = { when: (call: FaultCall) => isKey('load')(call) && call.file?.name !== opening, effect: { kind: 'flip', offset: 9 } } as const;
+    const fault = {
+      when: (call: FaultCall) => isKey('load')(call) && call.file?.name !== opening,
+      effect: { kind: 'flip', offset: 9 },
+    } as const;
     const repository = await opened(withFaults({ faults: [fault] })(backend));
     expect(await codeOf(changePassword(repository, { password: 'second', kdf: CHEAP }))).toBe('corrupt');
     expect(await names(backend, 'key')).toEqual([opening]);

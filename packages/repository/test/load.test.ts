@@ -36,7 +36,10 @@ describe('loading a blob', () => {
       const fault: Fault = { when: isLoadOf('data', pack), effect: { kind: 'flip', offset: 20 } };
       const one = await (await opened(withFaults({ faults: [fault] })(backend))).loadIndex();
       expect(await one.loadBlob('data', sha256(content))).toEqual(content);
-      const missing: Fault = { when: isLoadOf('data', packs[1 - i]), effect: { kind: 'fail-before', error: new EngineError('not-found', 'gone') } };
+      const missing: Fault = {
+        when: isLoadOf('data', packs[1 - i]),
+        effect: { kind: 'fail-before', error: new EngineError('not-found', 'gone') },
+      };
       const none = await (await opened(withFaults({ faults: [fault, missing] })(backend))).loadIndex();
       const first = none.locate('data', sha256(content))?.pack;
       expect(await codeOf(none.loadBlob('data', sha256(content)))).toBe(first === pack ? 'corrupt' : 'not-found');
@@ -84,7 +87,18 @@ describe('loading a blob', () => {
 function treeOf(bytes: number, seed: number): Uint8Array {
   const linkTarget = Buffer.from(noise(bytes / 2, seed)).toString('hex');
   const time = '2020-01-02T03:04:05Z';
-  const node = { name: `link ${seed}`, type: 'symlink', mode: 0o777 + 2 ** 27, mtime: time, atime: time, ctime: time, uid: 0, gid: 0, linkTarget, content: null } as const;
+  const node = {
+    name: `link ${seed}`,
+    type: 'symlink',
+    mode: 0o777 + 2 ** 27,
+    mtime: time,
+    atime: time,
+    ctime: time,
+    uid: 0,
+    gid: 0,
+    linkTarget,
+    content: null,
+  } as const;
   return encodeTree([node]);
 }
 
@@ -96,7 +110,9 @@ describe('reading trees ahead', () => {
     await store(repository, 'tree', trees);
     const indexed = await repository.loadIndex();
     const places = trees.map((tree) => indexed.locate('tree', sha256(tree)));
-    const crosses = places.filter((place) => place && place.offset % (1 << 20) > (place.offset + place.length) % (1 << 20));
+    const crosses = places.filter(
+      (place) => place && place.offset % (1 << 20) > (place.offset + place.length) % (1 << 20),
+    );
     expect(crosses.length).toBeGreaterThan(2);
     expect(places.some((place) => place && place.length > 1 << 20)).toBe(true);
     for (const tree of trees) expect(await indexed.loadTreeBytes(sha256(tree))).toEqual(new Uint8Array(tree));
@@ -121,7 +137,9 @@ describe('reading trees ahead', () => {
     const tree = treeOf(1000, 1);
     await store(await opened(backend), 'tree', [tree]);
     const [pack = ''] = await names(backend, 'data');
-    const flipped = withFaults({ faults: [{ when: isLoadOf('data'), nth: 1, effect: { kind: 'flip', offset: 9 } }] })(backend);
+    const flipped = withFaults({ faults: [{ when: isLoadOf('data'), nth: 1, effect: { kind: 'flip', offset: 9 } }] })(
+      backend,
+    );
     expect(await (await (await opened(flipped)).loadIndex()).loadTree(sha256(tree))).toHaveLength(1);
     const whole = await backend.load({ type: 'data', name: pack });
     await backend.save({ type: 'data', name: pack }, [whole.subarray(0, 100)]);
@@ -145,13 +163,22 @@ describe('reading trees ahead', () => {
 });
 
 describe('loading the index', () => {
-  const entry = (number: number): PackEntry => ({ id: idOf(number), type: 'data', offset: 0, length: 40, uncompressedLength: 0 });
+  const entry = (number: number): PackEntry => ({
+    id: idOf(number),
+    type: 'data',
+    offset: 0,
+    length: 40,
+    uncompressedLength: 0,
+  });
 
   it('merges all files and tells how far it is', async () => {
     const { repository } = await makeRepository();
-    for (let i = 0; i < 10; i++) await repository.saveFile('index', encodeIndex([{ id: idOf(100 + i), blobs: [entry(i)] }]));
+    for (let i = 0; i < 10; i++)
+      await repository.saveFile('index', encodeIndex([{ id: idOf(100 + i), blobs: [entry(i)] }]));
     const told: string[] = [];
-    const indexed = await repository.loadIndex({ onProgress: ({ filesDone, filesTotal }) => told.push(`${filesDone}/${filesTotal}`) });
+    const indexed = await repository.loadIndex({
+      onProgress: ({ filesDone, filesTotal }) => told.push(`${filesDone}/${filesTotal}`),
+    });
     expect(told).toEqual(Array.from({ length: 10 }, (_, i) => `${i + 1}/10`));
     for (let i = 0; i < 10; i++) expect(indexed.locate('data', idOf(i))?.pack).toBe(idOf(100 + i));
   });
@@ -159,15 +186,27 @@ describe('loading the index', () => {
   it('keeps a blob once that two files name in the same place, and each copy in different packs', async () => {
     const { repository } = await makeRepository();
     await repository.saveFile('index', encodeIndex([{ id: idOf(100), blobs: [entry(1)] }]));
-    await repository.saveFile('index', encodeIndex([{ id: idOf(100), blobs: [entry(1)] }, { id: idOf(101), blobs: [entry(1)] }]));
+    await repository.saveFile(
+      'index',
+      encodeIndex([
+        { id: idOf(100), blobs: [entry(1)] },
+        { id: idOf(101), blobs: [entry(1)] },
+      ]),
+    );
     const indexed = await repository.loadIndex();
-    expect(indexed.locateAll('data', idOf(1)).map(({ pack }) => pack).toSorted()).toEqual([idOf(100), idOf(101)].toSorted());
+    expect(
+      indexed
+        .locateAll('data', idOf(1))
+        .map(({ pack }) => pack)
+        .toSorted(),
+    ).toEqual([idOf(100), idOf(101)].toSorted());
   });
 
   it('rejects for a damaged file and reads no more of them', async () => {
     const backend = await initialized();
     const writer = await opened(backend);
-    for (let i = 0; i < 40; i++) await writer.saveFile('index', encodeIndex([{ id: idOf(100 + i), blobs: [entry(i)] }]));
+    for (let i = 0; i < 40; i++)
+      await writer.saveFile('index', encodeIndex([{ id: idOf(100 + i), blobs: [entry(i)] }]));
     let loads = 0;
     const plan = { onCall: (call: FaultCall) => void (isLoadOf('index')(call) && loads++) };
     const flip: Fault = { when: isLoadOf('index'), effect: { kind: 'flip', offset: 30 } };

@@ -49,28 +49,39 @@ describe('locking', () => {
     [false, true, 'locked'],
     [true, false, 'locked'],
     [true, true, 'locked'],
-  ])('when one holds a lock (exclusive: %s) and another wants one (exclusive: %s): %s', async (held, wanted, outcome) => {
-    const { repository, backend } = await makeRepository();
-    const lock = await locked(repository, { exclusive: held });
-    const other = await opened(backend);
-    expect(await codeOf(locked(other, { exclusive: wanted }))).toBe(outcome);
-    expect(await lockFiles(repository)).toHaveLength(outcome === 'locked' ? 1 : 2);
-    await lock[Symbol.asyncDispose]();
-    await locked(other, { exclusive: false });
-  });
+  ])(
+    'when one holds a lock (exclusive: %s) and another wants one (exclusive: %s): %s',
+    async (held, wanted, outcome) => {
+      const { repository, backend } = await makeRepository();
+      const lock = await locked(repository, { exclusive: held });
+      const other = await opened(backend);
+      expect(await codeOf(locked(other, { exclusive: wanted }))).toBe(outcome);
+      expect(await lockFiles(repository)).toHaveLength(outcome === 'locked' ? 1 : 2);
+      await lock[Symbol.asyncDispose]();
+      await locked(other, { exclusive: false });
+    },
+  );
 
   it('says whose lock is in the way', async () => {
     const { repository } = await makeRepository();
     const id = await putLock(repository, { exclusive: true, pid: 4711 });
     const error = await repository.lock().catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'locked', context: { lock: id, hostname: 'elsewhere', username: 'ann', pid: 4711 } });
+    expect(error).toMatchObject({
+      code: 'locked',
+      context: { lock: id, hostname: 'elsewhere', username: 'ann', pid: 4711 },
+    });
   });
 
   it('writes what restic writes, and removes it in the end', async () => {
     const { repository } = await makeRepository();
     const lock = await locked(repository, { exclusive: true });
     const { hostname, username, pid } = repository.platform;
-    expect(decodeLock(await repository.loadFile('lock', lock.id))).toMatchObject({ exclusive: true, hostname, username, pid });
+    expect(decodeLock(await repository.loadFile('lock', lock.id))).toMatchObject({
+      exclusive: true,
+      hostname,
+      username,
+      pid,
+    });
     expect(await Array.fromAsync(listLocks(repository))).toMatchObject([{ id: lock.id, lock: { exclusive: true } }]);
     await Promise.all([lock[Symbol.asyncDispose](), lock[Symbol.asyncDispose]()]);
     expect(await lockFiles(repository)).toEqual([]);
@@ -211,7 +222,9 @@ describe('a lock that is held', () => {
   });
 
   it('removes an old file later when that did not work at once', async () => {
-    const { repository } = await makeRepository({ faults: [{ when: isLock('remove'), nth: 1, effect: { kind: 'fail-before' } }] });
+    const { repository } = await makeRepository({
+      faults: [{ when: isLock('remove'), nth: 1, effect: { kind: 'fail-before' } }],
+    });
     const lock = await locked(repository);
     await vi.advanceTimersByTimeAsync(6 * MINUTE);
     expect(await lockFiles(repository)).toHaveLength(2);
@@ -260,7 +273,10 @@ describe('a lock that is held', () => {
 
   it('survives failures that end in time', async () => {
     let isDown = true;
-    const fault = { when: (call: FaultCall) => isDown && isLock('stat')(call), effect: { kind: 'fail-before' } } as const;
+    const fault = {
+      when: (call: FaultCall) => isDown && isLock('stat')(call),
+      effect: { kind: 'fail-before' },
+    } as const;
     const { repository } = await makeRepository({ faults: [fault] });
     const lock = await locked(repository);
     const { id } = lock;
@@ -335,7 +351,9 @@ describe('work under a lock', () => {
   });
 
   it('resolves although its lock cannot be removed, and tells so', async () => {
-    const { repository } = await makeRepository({ faults: [{ when: isLock('remove'), effect: { kind: 'fail-before' } }] });
+    const { repository } = await makeRepository({
+      faults: [{ when: isLock('remove'), effect: { kind: 'fail-before' } }],
+    });
     const left: unknown[] = [];
     const working = withLock(repository, { onLeft: (error) => left.push(error) }, async () => 'done');
     await vi.advanceTimersByTimeAsync(200);

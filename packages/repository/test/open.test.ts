@@ -46,7 +46,9 @@ describe('making a repository', () => {
   it('makes nothing when the place cannot be asked', async () => {
     const denied = new EngineError('denied', 'no');
     const backend = memoryBackend();
-    const asked = withFaults({ faults: [{ when: ({ method }) => method === 'stat', effect: { kind: 'fail-before', error: denied } }] })(backend);
+    const asked = withFaults({
+      faults: [{ when: ({ method }) => method === 'stat', effect: { kind: 'fail-before', error: denied } }],
+    })(backend);
     expect(await codeOf(create(asked))).toBe('denied');
     expect(await names(backend, 'key')).toEqual([]);
     expect(await codeOf(create(backend, { signal: AbortSignal.abort() }))).toBe('aborted');
@@ -99,10 +101,12 @@ describe('opening a repository', () => {
     const backend = await initialized();
     const repository = await opened(backend);
     const ids = new Map([[PASSWORD, repository.keyId]]);
-    for (const password of ['two', 'three', 'four']) ids.set(password, await addKey(repository, { password, kdf: CHEAP }));
+    for (const password of ['two', 'three', 'four'])
+      ids.set(password, await addKey(repository, { password, kdf: CHEAP }));
     for (const [password, id] of ids) {
       const read: string[] = [];
-      const note = ({ method, type, file }: FaultCall): void => void (method === 'load' && type === 'key' && read.push(file?.name ?? ''));
+      const note = ({ method, type, file }: FaultCall): void =>
+        void (method === 'load' && type === 'key' && read.push(file?.name ?? ''));
       const noted = withFaults({ onCall: note })(backend);
       expect((await opened(noted, { password, keyHint: id?.slice(0, 10) })).keyId).toBe(id);
       expect(read).toEqual([id]);

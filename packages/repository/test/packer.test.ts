@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createSealer, generateMasterKey, MAX_HEADER_ENTRIES, readPackHeader, sha256 } from '@restic-engine/repo-format';
+import {
+  createSealer,
+  generateMasterKey,
+  MAX_HEADER_ENTRIES,
+  readPackHeader,
+  sha256,
+} from '@restic-engine/repo-format';
 import type { SealedBlob } from '@restic-engine/repo-format';
 import { Packer, PackerPair } from '../src/store/packer.ts';
 import { idOf, noise } from './harness.ts';
@@ -24,7 +30,12 @@ describe('a pack', () => {
     const bytes = bytesOf(pack.segments);
     expect(pack.size).toBe(bytes.length);
     expect(pack.id).toBe(sha256(bytes));
-    const read = await readPackHeader(async ({ offset, length }) => bytes.subarray(offset, offset + length), bytes.length, sealer, 2);
+    const read = await readPackHeader(
+      async ({ offset, length }) => bytes.subarray(offset, offset + length),
+      bytes.length,
+      sealer,
+      2,
+    );
     expect(read).toEqual(pack.entries);
     for (const [i, { offset, length }] of read.entries()) {
       expect(bytes.subarray(offset, offset + length)).toEqual(Buffer.from(blobs[i]?.bytes ?? []));

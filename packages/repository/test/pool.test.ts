@@ -14,7 +14,9 @@ describe.each([
 ])('a pool %s', (_name, make) => {
   it('runs tasks and gives their results', async () => {
     await using pool = make();
-    const results = await Promise.all(Array.from({ length: 20 }, (_, i) => pool.run(echo, { i, text: 'ü', big: 2n ** 64n })));
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => pool.run(echo, { i, text: 'ü', big: 2n ** 64n })),
+    );
     expect(results).toEqual(Array.from({ length: 20 }, (_, i) => ({ i, text: 'ü', big: 2n ** 64n })));
   });
 
@@ -100,7 +102,9 @@ describe.each([
 
   it('rejects what is under way when it is disposed of, and everything later', async () => {
     const pool = make();
-    const running = codeOf(pool.run(sumOfAnswers, [1, 2], { onAsk: (number) => new Promise((resolve) => setTimeout(resolve, 20, number)) }));
+    const running = codeOf(
+      pool.run(sumOfAnswers, [1, 2], { onAsk: (number) => new Promise((resolve) => setTimeout(resolve, 20, number)) }),
+    );
     // A thread needs a moment to start; either way the run must end.
     await pool[Symbol.asyncDispose]();
     expect(await running).toBe('aborted');
@@ -163,7 +167,9 @@ describe('a pool of threads', () => {
 
   it('rejects for a module or a task that is not there', async () => {
     await using pool = threadPool(1);
-    await expect(pool.run({ ...echo, module: new URL('./none.ts', import.meta.url).href }, 1)).rejects.toThrow(/none\.ts/);
+    await expect(pool.run({ ...echo, module: new URL('./none.ts', import.meta.url).href }, 1)).rejects.toThrow(
+      /none\.ts/,
+    );
     await expect(pool.run({ ...echo, name: 'none' }, 1)).rejects.toThrow(/no task none/);
   });
 

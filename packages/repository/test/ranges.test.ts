@@ -20,7 +20,10 @@ const blobs = fc
     const placed = steps.map(({ hole, length, order }, i) => {
       const offset = end + hole;
       end = offset + length;
-      return { order, blob: { pack: idOf(0), type: 'data' as const, id: idOf(i), offset, length, uncompressedLength: 0 } };
+      return {
+        order,
+        blob: { pack: idOf(0), type: 'data' as const, id: idOf(i), offset, length, uncompressedLength: 0 },
+      };
     });
     return placed.toSorted((a, b) => a.order - b.order).map(({ blob }) => blob);
   });
@@ -58,7 +61,14 @@ describe('ranges of a pack', () => {
   });
 
   it('reads overlapping entries of a strange index whole', () => {
-    const at = (offset: number, length: number) => ({ pack: idOf(0), type: 'data' as const, id: idOf(offset), offset, length, uncompressedLength: 0 });
+    const at = (offset: number, length: number) => ({
+      pack: idOf(0),
+      type: 'data' as const,
+      id: idOf(offset),
+      offset,
+      length,
+      uncompressedLength: 0,
+    });
     expect(mergeRanges([at(0, 1000), at(10, 50)])).toMatchObject([{ offset: 0, length: 1000 }]);
   });
 });

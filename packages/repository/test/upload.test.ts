@@ -16,7 +16,7 @@ function isSaveOf(type: string): (call: FaultCall) => boolean {
 async function readable(backend: Backend, contents: readonly Uint8Array[]): Promise<boolean[]> {
   await using repository = await opened(backend);
   const indexed = await repository.loadIndex();
-  return Promise.all(
+  return await Promise.all(
     contents.map(async (content) => {
       const id = sha256(content);
       if (!indexed.has('data', id)) return false;
@@ -99,7 +99,11 @@ describe('an upload', () => {
   it.each(['data', 'index'])('forgets everything when saving %s fails: the next one stores it again', async (type) => {
     const contents = Array.from({ length: 12 }, (_, i) => noise(1 << 20, i));
     const full = new EngineError('no-space', 'the disk is full');
-    const fault = { when: isSaveOf(type), nth: type === 'data' ? 2 : 1, effect: { kind: 'fail-before', error: full } } as const;
+    const fault = {
+      when: isSaveOf(type),
+      nth: type === 'data' ? 2 : 1,
+      effect: { kind: 'fail-before', error: full },
+    } as const;
     const { repository, backend } = await makeRepository({ faults: [fault] }, SMALL_PACKS);
     const indexed = await repository.loadIndex();
     const store = (): Promise<void> =>
