@@ -96,11 +96,7 @@ export class IndexedRepository {
     }
   }
 
-  async #tryCopies(
-    type: BlobType,
-    id: Id,
-    load: (location: BlobLocation) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
+  async #tryCopies(type: BlobType, id: Id, load: (location: BlobLocation) => Promise<Uint8Array>): Promise<Uint8Array> {
     const copies = this.table.locateAll(type, id);
     if (copies.length === 0) {
       throw new EngineError('not-found', `${type} blob ${id} is in no index`, { type, id });

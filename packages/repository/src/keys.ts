@@ -88,7 +88,8 @@ export async function removeKey(
   id: Id,
   options: Call & { readonly retryLockMs?: number | undefined } = {},
 ): Promise<void> {
-  if (id === repository.keyId) throw new EngineError('bad-request', 'refusing to remove the key currently in use', { id });
+  if (id === repository.keyId)
+    throw new EngineError('bad-request', 'refusing to remove the key currently in use', { id });
   const { retryLockMs: retryMs, signal } = options;
   await withLock(repository, { exclusive: true, retryMs, signal }, async (lock) => {
     await repository.backend.stat({ type: 'key', name: id }, { signal: lock.signal });

@@ -206,7 +206,14 @@ function lockedError(id: Id, lock: Lock): EngineError {
   return new EngineError(
     'locked',
     `repository is already locked ${kind}by PID ${lock.pid} on ${lock.hostname} by ${lock.username}, since ${lock.time}`,
-    { lock: id, pid: lock.pid, hostname: lock.hostname, username: lock.username, time: lock.time, exclusive: lock.exclusive },
+    {
+      lock: id,
+      pid: lock.pid,
+      hostname: lock.hostname,
+      username: lock.username,
+      time: lock.time,
+      exclusive: lock.exclusive,
+    },
   );
 }
 

@@ -57,10 +57,12 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   if (!(packSize >= MIN_PACK_SIZE && packSize <= MAX_PACK_SIZE)) {
     throw new EngineError('bad-request', 'the pack size must be between 4 MiB and 128 MiB', { packSize });
   }
-  const sealedConfig = await backend.load({ type: 'config', name: '' }, undefined, { signal }).catch((cause: unknown) => {
-    if (!EngineError.is(cause, 'not-found')) throw cause;
-    throw new EngineError('no-repository', `there is no repository at ${backend.location}`, {}, { cause });
-  });
+  const sealedConfig = await backend
+    .load({ type: 'config', name: '' }, undefined, { signal })
+    .catch((cause: unknown) => {
+      if (!EngineError.is(cause, 'not-found')) throw cause;
+      throw new EngineError('no-repository', `there is no repository at ${backend.location}`, {}, { cause });
+    });
   const { key, keyId } =
     options.masterKey === undefined
       ? await findKey(backend, passwordBytes(options.password), { keyHint: options.keyHint, signal })

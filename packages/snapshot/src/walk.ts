@@ -33,7 +33,11 @@ export async function* walk(
     const entry = { path: `${top.path}/${node.name}`, node };
     yield entry;
     if (node.type !== 'dir' || !enter(entry)) continue;
-    stack.push({ path: entry.path, nodes: await repository.loadTree(subtreeOf(node, entry.path), { signal }), next: 0 });
+    stack.push({
+      path: entry.path,
+      nodes: await repository.loadTree(subtreeOf(node, entry.path), { signal }),
+      next: 0,
+    });
   }
 }
 
@@ -48,7 +52,8 @@ export async function findNode(repository: IndexedRepository, tree: Id, path: st
     if (node === undefined) break;
     subtree = node.type === 'dir' ? subtreeOf(node, path) : undefined;
   }
-  if (node === undefined) throw new EngineError('not-found', `path ${path.toWellFormed()} is not in the snapshot`, { path });
+  if (node === undefined)
+    throw new EngineError('not-found', `path ${path.toWellFormed()} is not in the snapshot`, { path });
   return node;
 }
 
@@ -159,7 +164,8 @@ function selectBlobs(repository: IndexedRepository, content: readonly Id[], star
   for (const id of content) {
     if (position >= end) break;
     const length = repository.plainLength('data', id);
-    if (length === undefined) throw new EngineError('not-found', `data blob ${id} is in no index`, { type: 'data', id });
+    if (length === undefined)
+      throw new EngineError('not-found', `data blob ${id} is in no index`, { type: 'data', id });
     const from = Math.max(start - position, 0);
     const to = Math.min(end - position, length);
     if (from < to) parts.push({ id, from, to });

@@ -259,7 +259,10 @@ function serve(port: Port): void {
             port.postMessage({ kind: 'ask', run: message.run, question, body } satisfies FromWorker, transfer);
           }),
       });
-      port.postMessage({ kind: 'done', run: message.run, value: outcome.value } satisfies FromWorker, outcome.transfer ?? []);
+      port.postMessage(
+        { kind: 'done', run: message.run, value: outcome.value } satisfies FromWorker,
+        outcome.transfer ?? [],
+      );
     } catch (error) {
       port.postMessage({ kind: 'failed', run: message.run, failure: toFailure(error) } satisfies FromWorker);
     }

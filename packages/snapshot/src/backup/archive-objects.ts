@@ -45,7 +45,10 @@ export class ObjectArchiver {
     this.#time = time;
   }
 
-  async archive(entries: Iterable<ObjectEntry> | AsyncIterable<ObjectEntry>, parent: Id | undefined): Promise<StoredTree> {
+  async archive(
+    entries: Iterable<ObjectEntry> | AsyncIterable<ObjectEntry>,
+    parent: Id | undefined,
+  ): Promise<StoredTree> {
     const failed = new AbortController();
     const signal = AbortSignal.any([this.#upload.signal, failed.signal]);
     try {
@@ -109,7 +112,11 @@ export class ObjectArchiver {
       if (item === undefined) continue;
       const known = previous.get(name);
       const place = `${path}/${name}`;
-      nodes.push(item instanceof Map ? await this.#folderNode(item, name, place, known) : this.#fileNode(item, name, place, known));
+      nodes.push(
+        item instanceof Map
+          ? await this.#folderNode(item, name, place, known)
+          : this.#fileNode(item, name, place, known),
+      );
     }
     const bytes = encodeTree(nodes);
     const { id, isNew } = await this.#upload.save('tree', bytes);
@@ -122,7 +129,15 @@ export class ObjectArchiver {
     const time = isSame ? known.mtime : this.#time;
     const action = known === undefined ? 'new' : isSame ? 'unchanged' : 'changed';
     this.#tracker.done({ ...NO_SIZES, path, kind: 'dir', action, metadataSize: tree.added }, 0);
-    return { name, type: 'dir', mode: DIRECTORY_MODE, ...this.#owner({}), ...allTimes(time), content: null, subtree: tree.id };
+    return {
+      name,
+      type: 'dir',
+      mode: DIRECTORY_MODE,
+      ...this.#owner({}),
+      ...allTimes(time),
+      content: null,
+      subtree: tree.id,
+    };
   }
 
   #fileNode({ entry, content }: StoredObject, name: string, path: string, known: Node | undefined): Node {

@@ -108,7 +108,9 @@ export class TreeArchiver {
       return undefined;
     }
     if (outcome.size !== size) {
-      this.#tracker.problem(`${realPath} changed while it was read: ${size} bytes at first, ${outcome.size} in the end`);
+      this.#tracker.problem(
+        `${realPath} changed while it was read: ${size} bytes at first, ${outcome.size} in the end`,
+      );
     }
     const action = previous === undefined ? 'new' : 'changed';
     const sizes = { dataSize: outcome.added, dataSizeInRepo: outcome.stored, durationMs: performance.now() - since };
@@ -129,13 +131,15 @@ export class TreeArchiver {
     if (this.#trees.isSpent) await this.#trees.take(0);
     const since = performance.now();
     const { stored } = await this.#visit(directory, previous?.subtree);
-    const place = later(stored.then((tree) => {
-      const node: Node = { ...entry.node, subtree: tree.id };
-      // A file that became a directory counts as changed, for restic too.
-      const action = previous === undefined ? 'new' : isUnchangedDirectory(previous, node) ? 'unchanged' : 'changed';
-      this.#done(entry, 'dir', action, { metadataSize: tree.added, durationMs: performance.now() - since });
-      return encodeNode(node);
-    }));
+    const place = later(
+      stored.then((tree) => {
+        const node: Node = { ...entry.node, subtree: tree.id };
+        // A file that became a directory counts as changed, for restic too.
+        const action = previous === undefined ? 'new' : isUnchangedDirectory(previous, node) ? 'unchanged' : 'changed';
+        this.#done(entry, 'dir', action, { metadataSize: tree.added, durationMs: performance.now() - since });
+        return encodeNode(node);
+      }),
+    );
     return [place];
   }
 

@@ -90,7 +90,9 @@ async function backupLocked(repository: Repository, run: Run): Promise<Omit<Back
   // Nothing of the caller's runs after the snapshot is there: it would be there although the backup rejects.
   tracker.finish();
   const isSkipped = options.dryRun === true || (options.skipIfUnchanged === true && parent?.tree === tree.id);
-  const snapshotId = isSkipped ? undefined : await repository.saveFile('snapshot', encodeSnapshot(snapshot), { signal });
+  const snapshotId = isSkipped
+    ? undefined
+    : await repository.saveFile('snapshot', encodeSnapshot(snapshot), { signal });
   return {
     snapshotId,
     snapshot,
@@ -123,7 +125,8 @@ async function archive(
   try {
     return await withUpload(indexed, { dryRun: options.dryRun ?? false, signal }, async (upload) => {
       const tree = await storeSource(indexed, upload, run, opened, parent?.tree);
-      if (tree.entries === 0) throw new EngineError('bad-request', 'nothing was backed up: the snapshot would be empty');
+      if (tree.entries === 0)
+        throw new EngineError('bad-request', 'nothing was backed up: the snapshot would be empty');
       counting.abort();
       await counted;
       return { tree, totals: upload.totals };
@@ -143,7 +146,12 @@ function storeSource(
   const { repository } = indexed;
   const { options, tracker, time } = run;
   const chunker = chunkerOf(repository, run);
-  const store = new ContentStore(upload, repository.pool, { codec: repository.codecSpec, chunker }, options.readConcurrency);
+  const store = new ContentStore(
+    upload,
+    repository.pool,
+    { codec: repository.codecSpec, chunker },
+    options.readConcurrency,
+  );
   if (opened !== undefined) {
     const { ignoreInode = false, ignoreCtime = false } = options;
     return new TreeArchiver(indexed, upload, store, tracker, { ignoreInode, ignoreCtime }).archive(opened.root, parent);

@@ -8,7 +8,14 @@ import type { Pool, Upload } from '@restic-engine/repository';
 import { closeFile, openRegular } from '../source/fs/read.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { storeBuffers, storeFiles, storeWindow, WINDOW_BYTES } from './store-tasks.ts';
-import type { FileOutcome, StoreContext, StoredBatch, StoredContent, StoreWindowInput, WindowScan } from './store-tasks.ts';
+import type {
+  FileOutcome,
+  StoreContext,
+  StoredBatch,
+  StoredContent,
+  StoreWindowInput,
+  WindowScan,
+} from './store-tasks.ts';
 import { untilAborted } from './until-aborted.ts';
 import { windows } from './windows.ts';
 
@@ -81,7 +88,8 @@ export class ContentStore {
     content: Uint8Array | AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>,
     onRead: (bytes: number) => void,
   ): Promise<StoredContent> {
-    if (content instanceof Uint8Array && content.length <= SHORT_BYTES) return this.#buffers.add(content, content.length);
+    if (content instanceof Uint8Array && content.length <= SHORT_BYTES)
+      return this.#buffers.add(content, content.length);
     const given = content instanceof Uint8Array ? [content] : untilAborted(content, this.#upload.signal);
     const pieces = windows(given, WINDOW_BYTES);
     try {
@@ -122,7 +130,9 @@ export class ContentStore {
 
   /** Stores windows until the last; resolves or rejects when none is under way any more. */
   async #storeWindows(
-    next: (scan: WindowScan | undefined) => Promise<{ from: StoreWindowInput['from']; transfer: readonly ArrayBuffer[] }>,
+    next: (
+      scan: WindowScan | undefined,
+    ) => Promise<{ from: StoreWindowInput['from']; transfer: readonly ArrayBuffer[] }>,
     onRead: (bytes: number) => void,
   ): Promise<StoredContent> {
     const parts: Promise<StoredContent>[] = [];
@@ -176,7 +186,10 @@ export class ContentStore {
 
   async #storePaths(paths: readonly string[], bytes: number): Promise<readonly FileOutcome[]> {
     await this.#budget.take(bytes);
-    const options = { signal: this.#upload.signal, onAsk: ({ ids }: { ids: readonly Id[] }) => this.#upload.claim('data', ids) };
+    const options = {
+      signal: this.#upload.signal,
+      onAsk: ({ ids }: { ids: readonly Id[] }) => this.#upload.claim('data', ids),
+    };
     return this.#collect(this.#pool.run(storeFiles, { ...this.#context, paths }, options), bytes);
   }
 

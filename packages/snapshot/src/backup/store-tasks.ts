@@ -57,7 +57,9 @@ export interface StoredBatch<T> {
 
 /** A stretch of a longer content: of an open file from `position` on, or bytes that begin where a chunk begins. */
 export interface StoreWindowInput extends StoreContext {
-  readonly from: { readonly fd: number; readonly position: number } | { readonly bytes: Uint8Array; readonly final: boolean };
+  readonly from:
+    | { readonly fd: number; readonly position: number }
+    | { readonly bytes: Uint8Array; readonly final: boolean };
 }
 
 /** Asked once for each window: where the next one begins is known before this one is sealed. */
@@ -107,7 +109,8 @@ export const storeWindow: Task<StoreWindowInput, StoredBatch<StoredContent>, Win
       const outcome = batch.cut(bytes, final);
       const rest = own === undefined && !final ? bytes.slice(outcome.size) : undefined;
       return await batch.finish([outcome], {
-        ask: ({ ids }) => context.ask({ ids, length: outcome.size, final, rest }, rest === undefined ? [] : [rest.buffer]),
+        ask: ({ ids }) =>
+          context.ask({ ids, length: outcome.size, final, rest }, rest === undefined ? [] : [rest.buffer]),
       });
     } finally {
       if (own !== undefined) windows.push(own);
@@ -190,7 +193,11 @@ interface MutableContent extends StoredContent {
   readonly first: number;
 }
 
-function account(content: MutableContent, plains: readonly Uint8Array[], sealed: readonly (SealedBlob | undefined)[]): void {
+function account(
+  content: MutableContent,
+  plains: readonly Uint8Array[],
+  sealed: readonly (SealedBlob | undefined)[],
+): void {
   for (let i = content.first; i < content.first + content.ids.length; i++) {
     const blob = sealed[i];
     if (blob === undefined) continue;

@@ -60,7 +60,9 @@ function openFiles(options: FilesOptions, context: SourceContext): OpenedTree {
   for (const { target, problem } of plan.missing) context.onError(target, problem);
   const native = loadNative();
   if (native === undefined) {
-    context.onProblem('extended attributes are not kept: the optional package koffi is not installed, or has no calls here');
+    context.onProblem(
+      'extended attributes are not kept: the optional package koffi is not installed, or has no calls here',
+    );
   }
   const walk: Walk = {
     selector: selectorFor(options, plan.paths, context),
@@ -84,7 +86,9 @@ function selectorFor(options: FilesOptions, targets: readonly string[], context:
     ...(excludeIfPresent === undefined ? {} : { excludeIfPresent }),
     ...(excludeCaches === undefined ? {} : { excludeCaches }),
     ...(excludeLargerThan === undefined ? {} : { excludeLargerThan }),
-    ...(options.excludeDirectories === undefined ? {} : { excludeDirectories: options.excludeDirectories.map(cleanPath) }),
+    ...(options.excludeDirectories === undefined
+      ? {}
+      : { excludeDirectories: options.excludeDirectories.map(cleanPath) }),
     ...(options.oneFileSystem === true ? { oneFileSystem: targets } : {}),
     onWarning: (warning) => context.onProblem(warning.message),
   });
