@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { chmodSync, cpSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { backup, objects } from 'restic-engine';
 import type { FileType } from 'restic-engine';
@@ -56,11 +56,15 @@ const it = base.extend('sound', { scope: 'file' }, async ({}, { onCleanup }) => 
 });
 
 function enlarge(repo: string, type: FileType, size: number): void {
-  if (type === 'config') return truncateSync(join(repo, 'config'), size);
-  const folder = join(repo, FOLDERS[type]);
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  expect(entries.length).toBeGreaterThan(0);
-  for (const { name, parentPath } of entries) truncateSync(join(parentPath, name), size);
+  const folder = type === 'config' ? repo : join(repo, FOLDERS[type]);
+  const entries = readdirSync(folder, { recursive: type !== 'config', withFileTypes: true });
+  const found = entries.filter((entry) => entry.isFile());
+  expect(found.length).toBeGreaterThan(0);
+  for (const { name, parentPath } of found) {
+    // Files of a repository are read-only.
+    chmodSync(join(parentPath, name), 0o600);
+    truncateSync(join(parentPath, name), size);
+  }
 }
 
 describe('a file of a tebibyte', () => {
