@@ -93,11 +93,13 @@ describe('the blob table', () => {
     const table = new BlobTable();
     const pack = table.addPack(idOf(-1));
     const count = 120_000;
+    const many = Array.from({ length: count }, (_, i) => idOf(i));
+    const at = (i: number): string => many[i] ?? '';
     // Every third as a tree; every tenth twice; every fourth claimed first.
     const typeOf = (i: number): BlobType => (i % 3 === 0 ? 'tree' : 'data');
     let worst = 0;
     for (let i = 0; i < count; i++) {
-      const id = idOf(i);
+      const id = at(i);
       if (i % 4 === 0) {
         if (!table.claim(typeOf(i), id)) throw new Error(`${i} is known before it came`);
         table.settle(typeOf(i), id, pack, i, i + 1, i + 2);
@@ -107,8 +109,11 @@ describe('the blob table', () => {
     }
     expect(table.size).toBe(count);
     expect(worst).toBeLessThanOrEqual(64);
-    for (let i = 0; i < count; i += 7) {
-      const id = idOf(i);
+    // Each growth moves every entry: none may be left behind.
+    const lost = Array.from({ length: count }, (_, i) => i).filter((i) => table.claim(typeOf(i), at(i)));
+    expect(lost).toEqual([]);
+    for (let i = 0; i < count; i += 97) {
+      const id = at(i);
       const type = typeOf(i);
       expect(table.locateAll(type, id)).toEqual([
         { pack: idOf(-1), type, id, offset: i, length: i + 1, uncompressedLength: i + 2 },
