@@ -87,7 +87,7 @@ describe('files that change while they are backed up', () => {
     await repository[Symbol.asyncDispose]();
   });
 
-  it('are left out in silence when they vanish before anybody looked at them', async () => {
+  it('are left out, and named, when they vanish before anybody looked at them', async () => {
     using temp = makeTempDir();
     const { repository } = await makeRepository();
     write(temp.path, { a: '1', b: '2' });
@@ -100,7 +100,8 @@ describe('files that change while they are backed up', () => {
         return opened;
       },
     };
-    const { errors, snapshot } = await backup(repository, { source: vanishing });
+    const { errors, problems, snapshot } = await backup(repository, { source: vanishing });
+    expect(problems).toEqual([expect.stringMatching(/ vanished before it could be read$/)]);
     expect(errors).toEqual([]);
     expect(Object.keys(await contentsOf(repository, snapshot.tree))).toEqual(['/a']);
   });

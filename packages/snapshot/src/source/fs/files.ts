@@ -130,8 +130,9 @@ function entryAt(realPath: string, name: string, path: string, explicit: boolean
     const node = readMetadata({ path: realPath, name, onProblem: problemTeller(context) }, stat, settings);
     return entryOf(node, realPath, path, stat, walk);
   } catch (error) {
-    // Gone since its directory was listed: then it is no part of the snapshot. A target must be there.
-    if (explicit || errorName(error) !== 'ENOENT') context.onError(realPath, fromNodeError(error, realPath));
+    // Gone since its directory was listed: no error, as in restic, but not in silence. A target must be there.
+    if (!explicit && errorName(error) === 'ENOENT') context.onProblem(`${realPath} vanished before it could be read`);
+    else context.onError(realPath, fromNodeError(error, realPath));
     return undefined;
   }
 }
