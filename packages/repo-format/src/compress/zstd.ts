@@ -27,6 +27,7 @@ export const MAX_PLAIN_BYTES: number = 2 ** 30;
 
 /** More than this is not allocated ahead of the bytes that a frame really yields. */
 const CHUNK_BYTES = 8 * 2 ** 20;
+const FIRST_CHUNK_BYTES = 16 * 2 ** 10;
 
 /** The densest block repeats one byte: a header of three bytes and the byte (RFC 8878 §3.1.1.2). */
 const MIN_BLOCK_BYTES = 4;
@@ -49,7 +50,8 @@ export function compressToScratch(plain: Uint8Array, compression: Compression): 
   // Room for the worst case (zstd's ZSTD_compressBound), so that there is one pass and no joining.
   const bound = plain.length + (plain.length >> 8) + 512;
   const isLong = plain.length > LONG_BYTES;
-  const params = isLong && compression === 'auto' ? LONG_AUTO : { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] };
+  const params =
+    isLong && compression === 'auto' ? LONG_AUTO : { [constants.ZSTD_c_compressionLevel]: LEVELS[compression] };
   const context = contextFor(`${compression} ${isLong ? 'long' : 'short'}`, () =>
     compressionContext(isLong ? params : { ...params, [constants.ZSTD_c_windowLog]: SHORT_WINDOW_LOG }),
   );
@@ -104,13 +106,20 @@ function contextFor(use: string, create: () => FrameContext | undefined): FrameC
 
 /** What is in `frame`. Throws `too-large`, as soon as it is known, for more than `maxBytes`; `corrupt` for damage. */
 export function decompressUnknown(frame: Uint8Array, maxBytes: number): Uint8Array<ArrayBuffer> {
-  return inflate(frame, maxBytes, 'too-large');
+  // JSON rarely shrinks to less than an eighth: a listing of small files must not take megabytes for each.
+  return inflate(frame, maxBytes, 'too-large', Math.max(FIRST_CHUNK_BYTES, frame.length * 8));
 }
 
-function inflate(frame: Uint8Array, maxBytes: number, excess: 'corrupt' | 'too-large'): Uint8Array<ArrayBuffer> {
+/** @param expected bytes that the frame will hardly exceed; more costs time, not correctness */
+function inflate(
+  frame: Uint8Array,
+  maxBytes: number,
+  excess: 'corrupt' | 'too-large',
+  expected: number = maxBytes,
+): Uint8Array<ArrayBuffer> {
   try {
     // One byte more than expected: a chunk that is full makes zlib allocate the next.
-    const chunkSize = Math.max(64, Math.min(maxBytes + 1, CHUNK_BYTES));
+    const chunkSize = Math.max(64, Math.min(expected + 1, maxBytes + 1, CHUNK_BYTES));
     return view(zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(1, maxBytes) }));
   } catch (cause) {
     const tooLong = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
