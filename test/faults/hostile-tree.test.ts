@@ -52,11 +52,8 @@ describe('a hostile tree', () => {
     expect((await findNode(indexed, root, `${'d/'.repeat(depth)}bottom`)).name).toBe('bottom');
     using target = makeTempDir();
     const snapshot = await saveSnapshot(repository, root);
-    const outcome = await outcomeOf(async () => {
-      const { errors } = await restore(repository, { snapshot, target: target.path });
-      expect(errors.length).toBeGreaterThan(0);
-    });
-    expect(outcome).toBe('success');
+    const { errors } = await restore(repository, { snapshot, target: target.path });
+    expect(errors.length).toBeGreaterThan(0);
   }, 30_000);
 
   it.each(['../outside', 'a/../../outside', '/outside', '..', '.', '', 'a\0b', 'sub/inside'])(

@@ -1,9 +1,11 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backup, files, restore } from 'restic-engine';
 import type { Compression } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { treeFacts } from '../support/compare-trees.ts';
+import { randomFrom } from '../support/random.ts';
 import { initAt, openAt } from '../support/repository.ts';
 import { resticAt } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -44,7 +46,11 @@ await describeWithPeer('restic', 'what this engine backs up', (peer) => {
 
   it('is compressed as asked', async () => {
     using folder = makeTempDir();
-    const { path: source } = await makeTrapTree(join(folder.path, 'source'));
+    const source = join(folder.path, 'source');
+    mkdirSync(source);
+    const words = randomFrom(6);
+    const text = Array.from({ length: 100_000 }, () => `word${words.int(5000)}`).join(' ');
+    for (let i = 0; i < 50; i++) writeFileSync(join(source, `${i}`), text.slice(i * 10_000, (i + 5) * 10_000));
     const stored = new Map<string, number>();
     for (const { version, compression } of cases) {
       const repo = join(folder.path, `${version} ${compression}`);

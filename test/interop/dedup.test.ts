@@ -103,7 +103,7 @@ await describeWithPeer('restic', 'restic and this engine store the same tree onc
   describe('a tree full of traps', () => {
     it.each(zones)('%s', async (zone) => {
       using folder = makeFolder();
-      await makeTrapTree(join(folder.path, TARGET));
+      await makeTrapTree(join(folder.path, TARGET), { onlyMetadata: zone !== 'UTC' });
       await expectSameTrees(folder.path, 'ours', zone);
       await expectSameTrees(folder.path, 'restic', zone);
     });
@@ -133,5 +133,5 @@ await describeWithPeer('restic', 'restic and this engine store the same tree onc
     expect(countFiles(target)).toBe(30_000);
     await expectSameTrees(folder.path, 'ours');
     await expectSameTrees(folder.path, 'restic');
-  });
+  }, 180_000);
 });

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { backup, EngineError, files, loadSnapshot, stream } from 'restic-engine';
@@ -148,7 +149,6 @@ await describeWithPeer('restic', 'what gets into a snapshot', (peer) => {
       ],
       [['--exclude-larger-than', '1024'], { excludeLargerThan: 1024 }],
       [['--exclude-larger-than', '1k'], { excludeLargerThan: 1024 }],
-      [['--one-file-system'], { oneFileSystem: true }],
       [
         ['--exclude-caches', '--exclude', 'home/**/docs', '--exclude-larger-than', '1M'],
         { excludeCaches: true, excludes: ['home/**/docs'], excludeLargerThan: 1 << 20 },
@@ -161,8 +161,7 @@ await describeWithPeer('restic', 'what gets into a snapshot', (peer) => {
       const plain = await backup(repository, { source: files({ targets: ['.'], cwd: work }), dryRun: true });
       const { ours, restics } = await bothSides(repository, work, words, { targets: ['.'], ...options });
       expect(ours).toEqual(restics);
-      // Only /proc and its like would show a difference for --one-file-system.
-      if (options.oneFileSystem === undefined) expect(ours.tree).not.toBe(plain.snapshot.tree);
+      expect(ours.tree).not.toBe(plain.snapshot.tree);
     });
 
     it.each([
@@ -177,6 +176,30 @@ await describeWithPeer('restic', 'what gets into a snapshot', (peer) => {
         excludes: [pattern],
       });
       expect(ours).toEqual(restics);
+    });
+
+    it('of other file systems', async (test) => {
+      await using place = await makeWork();
+      const { work, repository } = place;
+      mkdirSync(join(work, 'x/mounted'));
+      const { status } = spawnSync('mount', ['-t', 'tmpfs', 'restic-engine-test', join(work, 'x/mounted')]);
+      if (status !== 0) test.skip('nothing can be mounted here');
+      try {
+        mkdirSync(join(work, 'x/mounted/sub'));
+        writeFileSync(join(work, 'x/mounted/sub/elsewhere'), 'elsewhere');
+        const everything = await bothSides(repository, work, [], { targets: ['x'] });
+        const words = ['--one-file-system'];
+        const { ours, restics } = await bothSides(repository, work, words, { targets: ['x'], oneFileSystem: true });
+        expect(ours).toEqual(restics);
+        expect(ours.tree).not.toBe(everything.ours.tree);
+        // A target on it is on a file system of its own.
+        const targets = ['x', 'x/mounted/sub'];
+        const both = await bothSides(repository, work, words, { targets, oneFileSystem: true });
+        expect(both.ours).toEqual(both.restics);
+        expect(both.ours.tree).not.toBe(ours.tree);
+      } finally {
+        execFileSync('umount', [join(work, 'x/mounted')]);
+      }
     });
 
     it('by any patterns are the same ones', async () => {

@@ -105,19 +105,21 @@ export interface TrapTree {
 export interface TrapOptions {
   /** Without what restic itself does not restore. */
   readonly onlyRestorable?: boolean;
+  /** Without the files that are there for their content. */
+  readonly onlyMetadata?: boolean;
 }
 
 /** Makes the tree at `path`, which must not exist. It has a part for everyone and more for root. */
-export async function makeTrapTree(path: string, { onlyRestorable = false }: TrapOptions = {}): Promise<TrapTree> {
+export async function makeTrapTree(path: string, options: TrapOptions = {}): Promise<TrapTree> {
   const native = loadNative();
   if (native === undefined) throw new Error('the trap tree needs the optional package koffi');
   const maker = new Maker(path, native);
   maker.dir('');
   maker.names();
-  maker.contents();
+  if (!options.onlyMetadata) maker.contents();
   maker.modes();
   maker.links();
-  maker.times(onlyRestorable ? TIMES : [...TIMES, ...FAR_TIMES]);
+  maker.times(options.onlyRestorable ? TIMES : [...TIMES, ...FAR_TIMES]);
   maker.attributes();
   if (isRoot) maker.ofRoot();
   await maker.socket();
