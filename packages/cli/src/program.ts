@@ -26,6 +26,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/cat.ts')).defineCat,
   },
   {
+    name: 'forget',
+    summary: 'Remove snapshots from the repository',
+    load: async () => (await import('./commands/forget.ts')).defineForget,
+  },
+  {
     name: 'init',
     summary: 'Initialize a new repository',
     load: async () => (await import('./commands/init.ts')).defineInit,
@@ -51,6 +56,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/snapshots.ts')).defineSnapshots,
   },
   {
+    name: 'tag',
+    summary: 'Modify tags on snapshots',
+    load: async () => (await import('./commands/tag.ts')).defineTag,
+  },
+  {
     name: 'unlock',
     summary: 'Remove locks other processes created',
     load: async () => (await import('./commands/unlock.ts')).defineUnlock,
@@ -64,7 +74,7 @@ const COMMANDS: readonly Entry[] = [
 
 /** restic's commands that are not here yet: who calls one is told so. */
 const MISSING: ReadonlySet<string> = new Set(
-  'cache check copy diff dump features find forget generate list migrate mount options prune recover repair rewrite self-update stats tag'.split(
+  'cache check copy diff dump features find generate list migrate mount options prune recover repair rewrite self-update stats'.split(
     ' ',
   ),
 );

@@ -33,7 +33,15 @@ export type {
 export { localBackend, memoryBackend, openBackend } from '@restic-engine/backends';
 export { withFaults, withLimit, withReadonly, withRetry, wrap } from '@restic-engine/backends';
 export type { LocalOptions, MemoryOptions, RetryOptions, Wrapper } from '@restic-engine/backends';
-export type { Backend, BackendTraits, ByteRange, Call, FileHandle, FileType, ListedFile } from '@restic-engine/repo-format';
+export type {
+  Backend,
+  BackendTraits,
+  ByteRange,
+  Call,
+  FileHandle,
+  FileType,
+  ListedFile,
+} from '@restic-engine/repo-format';
 // back up
 export { backup, files, objects, stream } from '@restic-engine/snapshot';
 export type {
@@ -58,7 +66,16 @@ export type {
   RestoreResult,
 } from '@restic-engine/snapshot';
 // look
-export { findLatest, findNode, findSnapshot, findTree, listSnapshots, loadSnapshot, readFile, walk } from '@restic-engine/snapshot';
+export {
+  findLatest,
+  findNode,
+  findSnapshot,
+  findTree,
+  listSnapshots,
+  loadSnapshot,
+  readFile,
+  walk,
+} from '@restic-engine/snapshot';
 export type {
   FindSnapshotOptions,
   GroupBy,
@@ -69,7 +86,35 @@ export type {
   WalkedNode,
   WalkOptions,
 } from '@restic-engine/snapshot';
-export type { ExtendedAttribute, Id, Node, NodeType, Snapshot, SnapshotSummary, Timestamp, Uint64 } from '@restic-engine/repo-format';
+export type {
+  ExtendedAttribute,
+  Id,
+  Node,
+  NodeType,
+  Snapshot,
+  SnapshotSummary,
+  Timestamp,
+  Uint64,
+} from '@restic-engine/repo-format';
+export { groupSnapshots } from '@restic-engine/snapshot';
+export type { GroupKey, SnapshotGroup } from '@restic-engine/snapshot';
+// change
+export { applyPolicy, forget, tag } from '@restic-engine/snapshot';
+export type {
+  ForgetByIdOptions,
+  ForgetByPolicyOptions,
+  ForgetGroup,
+  ForgetOptions,
+  ForgetResult,
+  KeepCount,
+  KeepPolicy,
+  KeptSnapshot,
+  PolicyResult,
+  ReplacedSnapshot,
+  SnapshotFailure,
+  TagOptions,
+  TagResult,
+} from '@restic-engine/snapshot';
 // keys and locks
 export { addKey, changePassword, listKeys, listLocks, removeKey, removeStaleLocks } from '@restic-engine/repository';
 export type { AddKeyOptions, FoundLock, KeyInfo } from '@restic-engine/repository';

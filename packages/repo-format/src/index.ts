@@ -10,6 +10,8 @@ export { encodeNode } from './tree/encode-node.ts';
 export { decodeTree, encodeTree, isStable, joinTree } from './tree/tree.ts';
 export { encodeJsonString, GO_1_19, GO_1_21, quoteGo, unquoteGo } from './json/go-string.ts';
 export type { GoProfile } from './json/go-string.ts';
+export { dateFromDays, DAY_SECONDS, daysFromDate, weekday } from './time/calendar.ts';
+export type { CalendarDate } from './time/calendar.ts';
 export { compareTimestamps, formatTimestamp, parseTimestamp } from './time/timestamp.ts';
 export type { Instant } from './time/timestamp.ts';
 export { parseTzif, UTC, zoneFiles } from './time/zone.ts';

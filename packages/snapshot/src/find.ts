@@ -56,6 +56,30 @@ export async function* listSnapshots(
   }
 }
 
+export interface SelectOptions extends ListSnapshotsOptions {
+  /** Ids, unique beginnings of ids, or `latest`; the filter then counts for `latest` only. */
+  readonly ids?: readonly string[] | undefined;
+}
+
+/**
+ * The snapshots that are named, each once, in that order; without names those that pass the filter, by id.
+ * Rejects with `not-found` and `ambiguous` for names, with `bad-request` for a folder in one.
+ */
+export async function selectSnapshots(repository: Repository, options: SelectOptions): Promise<SnapshotEntry[]> {
+  const { ids = [] } = options;
+  const found = new Map<Id, SnapshotEntry>();
+  if (ids.length === 0) {
+    for await (const snapshot of listSnapshots(repository, options)) found.set(snapshot.id, snapshot);
+    return [...found.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  }
+  for (const spec of ids) {
+    if (spec.includes(':')) throw new EngineError('bad-request', `a whole snapshot is wanted, not ${spec}`, { spec });
+    const { snapshot } = await findSnapshot(repository, spec, options);
+    found.set(snapshot.id, snapshot);
+  }
+  return [...found.values()];
+}
+
 /** Reads one snapshot by its full id. */
 export async function loadSnapshot(repository: Repository, id: Id, call: Call = {}): Promise<SnapshotEntry> {
   return { ...decodeSnapshot(await repository.loadFile('snapshot', id, call)), id };
@@ -75,7 +99,14 @@ export async function findSnapshot(
 ): Promise<{ snapshot: SnapshotEntry; subfolder: string }> {
   const colon = spec.indexOf(':');
   const name = colon < 0 ? spec : spec.slice(0, colon);
-  const subfolder = colon < 0 ? '' : spec.slice(colon + 1).split('/').filter((part) => part !== '' && part !== '.').join('/');
+  const subfolder =
+    colon < 0
+      ? ''
+      : spec
+          .slice(colon + 1)
+          .split('/')
+          .filter((part) => part !== '' && part !== '.')
+          .join('/');
   if (name !== 'latest') {
     const id = await resolveId(repository, name, options);
     return { snapshot: await loadSnapshot(repository, id, options), subfolder };
@@ -123,6 +154,8 @@ export function matchesFilter(snapshot: Snapshot, filter: SnapshotFilter | undef
   );
 }
 
-function hasTags({ tags = [] }: Snapshot, wanted: readonly string[]): boolean {
-  return wanted.every((tag) => (tag === '' ? tags.length === 0 : tags.includes(tag)));
+/** Does the snapshot have all these tags? A snapshot without tags has, as for restic, every list from `''` on. */
+export function hasTags({ tags = [] }: Snapshot, wanted: readonly string[]): boolean {
+  const checked = tags.length === 0 && wanted.includes('') ? wanted.slice(0, wanted.indexOf('')) : wanted;
+  return checked.every((tag) => tags.includes(tag));
 }

@@ -32,6 +32,22 @@ export { findLatest, findSnapshot, listSnapshots, loadSnapshot, matchesFilter } 
 export type { FindSnapshotOptions, GroupBy, ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from './find.ts';
 export { findNode, findTree, readFile, walk } from './walk.ts';
 export type { ReadFileOptions, WalkedNode, WalkOptions } from './walk.ts';
+export { groupSnapshots } from './group.ts';
+export type { GroupKey, SnapshotGroup } from './group.ts';
+// change
+export { forget } from './forget/forget.ts';
+export type {
+  ForgetByIdOptions,
+  ForgetByPolicyOptions,
+  ForgetGroup,
+  ForgetOptions,
+  ForgetResult,
+} from './forget/forget.ts';
+export { applyPolicy } from './forget/policy.ts';
+export type { KeepCount, KeepPolicy, KeptSnapshot, PolicyResult } from './forget/policy.ts';
+export type { SnapshotFailure } from './forget/remove.ts';
+export { tag } from './tag.ts';
+export type { ReplacedSnapshot, TagOptions, TagResult } from './tag.ts';
 // patterns
 export { compilePatterns } from './filter/pattern.ts';
 export type { PatternList, PatternMatch, PatternOptions } from './filter/pattern.ts';

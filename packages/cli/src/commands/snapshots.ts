@@ -1,11 +1,10 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { GroupBy, Repository, SnapshotEntry, SnapshotFilter } from 'restic-engine';
+import type { GroupBy, GroupKey, SnapshotEntry, SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
-import { groupSnapshots, latestOfGroups } from '../grouping.ts';
-import type { GroupKey } from '../grouping.ts';
+import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
-import { snapshotMembers, snapshotTable } from '../render/snapshot.ts';
+import { groupTitle, snapshotArray, snapshotTable, withSortedPaths } from '../render/snapshot.ts';
 import { collect, parseGroupBy, snapshotFilter } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
 
@@ -51,16 +50,18 @@ export function defineSnapshots(program: CommandUnknownOpts, start: Start): Comm
 
 async function snapshots(context: Context, request: Request): Promise<void> {
   const { ui } = context;
-  const { groupBy } = request;
+  const { ids, filter, groupBy } = request;
   await withLockedRepository(context, async (repository, engine, signal) => {
-    const found = (await collectSnapshots(context, repository, engine, request, signal)).toSorted((a, b) =>
-      engine.compareTimestamps(a.time, b.time),
-    );
-    // restic shows the paths in this order, whatever their order in the snapshot.
-    const sorted = found.map((snapshot) => ({ ...snapshot, paths: snapshot.paths.toSorted() }));
+    const found =
+      ids.length === 0
+        ? await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }))
+        : await findNamed(context, repository, engine, { ids, filter, signal });
+    const sorted = found
+      .map((snapshot) => withSortedPaths(engine, snapshot))
+      .toSorted((a, b) => engine.compareTimestamps(a.time, b.time));
     const count = request.latest ?? 0;
-    const shown = count > 0 ? latestOfGroups(sorted, ['host', 'paths'], count) : sorted;
-    const groups = groupBy.length > 0 ? groupSnapshots(shown, groupBy) : [{ key: undefined, snapshots: shown }];
+    const shown = count > 0 ? latestOfGroups(engine, sorted, count) : sorted;
+    const groups = groupBy.length > 0 ? engine.groupSnapshots(shown, groupBy) : [{ key: undefined, snapshots: shown }];
     if (ui.json) {
       const arrays = groups.map(({ key, snapshots }) => groupJson(engine, key, snapshots));
       ui.line(groupBy.length > 0 ? `[${arrays.join(',')}]` : (arrays[0] ?? '[]'));
@@ -69,44 +70,19 @@ async function snapshots(context: Context, request: Request): Promise<void> {
     for (const { key, snapshots } of groups) {
       if (snapshots.length === 0) continue;
       if (key !== undefined) ui.line(groupTitle(key, groupBy));
-      for (const line of snapshotTable(snapshots, request.compact)) ui.line(line);
+      for (const line of snapshotTable(snapshots, { compact: request.compact })) ui.line(line);
     }
   });
 }
 
-/** All that pass the filter, or those that were named; a name without a snapshot is no failure. */
-async function collectSnapshots(
-  { ui }: Context,
-  repository: Repository,
-  engine: Engine,
-  { ids, filter }: Request,
-  signal: AbortSignal,
-): Promise<SnapshotEntry[]> {
-  if (ids.length === 0) return Array.fromAsync(engine.listSnapshots(repository, { filter, signal }));
-  const found = new Map<string, SnapshotEntry>();
-  for (const id of ids) {
-    try {
-      const { snapshot } = await engine.findSnapshot(repository, id, { filter, signal });
-      found.set(snapshot.id, snapshot);
-    } catch (error) {
-      if (!engine.EngineError.is(error, 'not-found') && !engine.EngineError.is(error, 'ambiguous')) throw error;
-      ui.warn(`Ignoring "${id}": ${error.message}`);
-    }
-  }
-  return [...found.values()];
+/** The last `count` snapshots of each host and set of paths. `snapshots` are sorted by time. */
+function latestOfGroups(engine: Engine, snapshots: readonly SnapshotEntry[], count: number): SnapshotEntry[] {
+  const groups = engine.groupSnapshots(snapshots, ['host', 'paths']);
+  const kept = new Set(groups.flatMap((group) => group.snapshots.slice(-count)));
+  return snapshots.filter((snapshot) => kept.has(snapshot));
 }
 
 function groupJson(engine: Engine, key: GroupKey | undefined, snapshots: readonly SnapshotEntry[]): string {
-  const objects = snapshots.map((snapshot) => `{${snapshotMembers(engine, snapshot)}}`);
-  const array = `[${objects.join(',')}]`;
+  const array = snapshotArray(engine, snapshots);
   return key === undefined ? array : `{"group_key":${JSON.stringify(key)},"snapshots":${array}}`;
-}
-
-/** `snapshots for (host [vm], paths [/srv]):` */
-function groupTitle({ hostname, paths, tags }: GroupKey, by: readonly GroupBy[]): string {
-  const parts: string[] = [];
-  if (by.includes('host')) parts.push(`host [${hostname}]`);
-  if (tags !== null) parts.push(`tags [${tags.join(', ')}]`);
-  if (paths !== null) parts.push(`paths [${paths.join(', ')}]`);
-  return `snapshots for (${parts.join(', ')}):`;
 }

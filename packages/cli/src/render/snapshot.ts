@@ -1,5 +1,5 @@
 /** Snapshots as restic shows them. */
-import type { SnapshotEntry } from 'restic-engine';
+import type { GroupBy, GroupKey, SnapshotEntry } from 'restic-engine';
 import type { Engine } from '../open.ts';
 import { formatBytes } from './bytes.ts';
 import { renderTable } from './table.ts';
@@ -18,14 +18,42 @@ export function describeSnapshot(snapshot: SnapshotEntry): string {
   return `${id.slice(0, 8)} of [${paths.join(' ')}] at ${formatExactTime(time)} by ${username}@${hostname}`;
 }
 
-/** The table of `snapshots`. */
-export function snapshotTable(snapshots: readonly SnapshotEntry[], compact: boolean): string[] {
+/** `[{…},{…}]` */
+export function snapshotArray(engine: Engine, snapshots: readonly SnapshotEntry[]): string {
+  return `[${snapshots.map((snapshot) => `{${snapshotMembers(engine, snapshot)}}`).join(',')}]`;
+}
+
+/** restic shows the paths in byte order, whatever their order in the snapshot. */
+export function withSortedPaths(engine: Engine, snapshot: SnapshotEntry): SnapshotEntry {
+  return { ...snapshot, paths: snapshot.paths.toSorted(engine.compareNames) };
+}
+
+/** `snapshots for (host [vm], paths [/srv]):` */
+export function groupTitle({ hostname, paths, tags }: GroupKey, by: readonly GroupBy[]): string {
+  const parts: string[] = [];
+  if (by.includes('host')) parts.push(`host [${hostname}]`);
+  if (tags !== null) parts.push(`tags [${tags.join(', ')}]`);
+  if (paths !== null) parts.push(`paths [${paths.join(', ')}]`);
+  return `snapshots for (${parts.join(', ')}):`;
+}
+
+export interface TableOptions {
+  readonly compact: boolean;
+  /** Why a snapshot is kept, for a column of its own. */
+  readonly reasonsOf?: ((snapshot: SnapshotEntry) => readonly string[]) | undefined;
+}
+
+/** The table of `snapshots` and `forget`. */
+export function snapshotTable(snapshots: readonly SnapshotEntry[], { compact, reasonsOf }: TableOptions): string[] {
   const columns: Column<SnapshotEntry>[] = [
     { header: 'ID', cell: ({ id }) => id.slice(0, 8) },
     { header: 'Time', cell: ({ time }) => formatLocalTime(time) },
     { header: compact ? 'Host' : 'Host      ', cell: ({ hostname = '' }) => hostname },
     { header: compact ? 'Tags  ' : 'Tags      ', cell: ({ tags = [] }) => tags.join(compact ? '\n' : ',') },
   ];
+  if (!compact && reasonsOf !== undefined) {
+    columns.push({ header: 'Reasons', cell: (snapshot) => reasonsOf(snapshot).join('\n') });
+  }
   if (!compact) columns.push({ header: 'Paths', cell: ({ paths }) => paths.join('\n') });
   if (snapshots.some(({ summary }) => summary !== undefined)) {
     columns.push({

@@ -1,10 +1,13 @@
 /** Snapshots that belong together (restic manual, "Grouping snapshots"). */
-import type { GroupBy, SnapshotEntry } from 'restic-engine';
+import { compareNames } from '@restic-engine/repo-format';
+import type { GroupBy, SnapshotEntry } from './find.ts';
 
 /** What the members have in common, with restic's names; null where the snapshots have none or are not grouped by it. */
 export interface GroupKey {
   readonly hostname: string;
+  /** In byte order. */
   readonly paths: readonly string[] | null;
+  /** In byte order. */
   readonly tags: readonly string[] | null;
 }
 
@@ -19,19 +22,7 @@ export function groupSnapshots(snapshots: readonly SnapshotEntry[], by: readonly
   return [...groups.values()].map((members) => ({ key: keyOf(members[0], by), snapshots: members })).toSorted(byKey);
 }
 
-/** The last `count` snapshots of each group. `snapshots` are sorted by time. */
-export function latestOfGroups(
-  snapshots: readonly SnapshotEntry[],
-  by: readonly GroupBy[],
-  count: number,
-): SnapshotEntry[] {
-  const kept = new Set(groupSnapshots(snapshots, by).flatMap((group) => group.snapshots.slice(-count)));
-  return snapshots.filter((snapshot) => kept.has(snapshot));
-}
-
 function keyOf(snapshot: SnapshotEntry | undefined, by: readonly GroupBy[]): GroupKey {
-  const sorted = (names: readonly string[] | undefined): readonly string[] | null =>
-    names === undefined || names.length === 0 ? null : names.toSorted();
   return {
     hostname: by.includes('host') ? (snapshot?.hostname ?? '') : '',
     paths: by.includes('paths') ? sorted(snapshot?.paths) : null,
@@ -39,7 +30,10 @@ function keyOf(snapshot: SnapshotEntry | undefined, by: readonly GroupBy[]): Gro
   };
 }
 
+function sorted(names: readonly string[] | undefined): readonly string[] | null {
+  return names === undefined || names.length === 0 ? null : names.toSorted(compareNames);
+}
+
 function byKey(a: SnapshotGroup, b: SnapshotGroup): number {
-  const [first, second] = [JSON.stringify(a.key), JSON.stringify(b.key)];
-  return first < second ? -1 : Number(first > second);
+  return compareNames(JSON.stringify(a.key), JSON.stringify(b.key));
 }
