@@ -119,6 +119,25 @@ export type {
 export { addKey, changePassword, listKeys, listLocks, removeKey, removeStaleLocks } from '@restic-engine/repository';
 export type { AddKeyOptions, FoundLock, KeyInfo } from '@restic-engine/repository';
 export type { Compression, Lock, MasterKey, ScryptParams } from '@restic-engine/repo-format';
+// upkeep
+export { check, prune, repairIndex } from '@restic-engine/repository';
+export type {
+  CheckOptions,
+  CheckProgress,
+  CheckResult,
+  PackSubset,
+  Problem,
+  ProblemKind,
+  PruneLimits,
+  PruneOptions,
+  PrunePlan,
+  PruneProgress,
+  PruneResult,
+  PruneStats,
+  RepairIndexOptions,
+  RepairIndexProgress,
+  RepairIndexResult,
+} from '@restic-engine/repository';
 // patterns
 export { compilePatterns, parsePatternFile } from '@restic-engine/snapshot';
 export type { PatternList, PatternMatch, PatternOptions } from '@restic-engine/snapshot';

@@ -27,6 +27,12 @@ export interface BlobLocation {
   readonly uncompressedLength: number;
 }
 
+/** What the index knows of one pack: its blobs by ascending offset. */
+export interface PackContents {
+  readonly pack: Id;
+  readonly blobs: readonly BlobLocation[];
+}
+
 export class BlobTable {
   readonly #packs: Id[] = [];
   readonly #packNumbers = new Map<Id, number>();
@@ -147,13 +153,65 @@ export class BlobTable {
   /** Every stored copy, in no order that means anything. */
   *entries(): Generator<BlobLocation> {
     for (let entry = 0; entry < this.#count; entry++) {
-      const type: BlobType = (this.#word(entry, 0) & 1) === 1 ? 'tree' : 'data';
-      const words = at(this.#ids, entry >>> SEGMENT_BITS);
-      const start = (entry & (SEGMENT - 1)) * ID_WORDS;
-      const id = Buffer.from(words.buffer, words.byteOffset + start * 4, 32).toString('hex');
-      const location = this.#location(entry, type, id);
+      const location = this.#locationOf(entry);
       if (location !== undefined) yield location;
     }
+  }
+
+  /** Every stored copy in the packs that `wanted` names, pack by pack. The table must not change meanwhile. */
+  *byPack(wanted: (pack: Id) => boolean = () => true): Generator<PackContents> {
+    const ends = this.#countByPack();
+    let total = 0;
+    for (const [pack, count] of ends.entries()) ends[pack] = total += count;
+    const order = new Uint32Array(total);
+    // From behind, each pack's end moves to its start.
+    for (let entry = this.#count - 1; entry >= 0; entry--) {
+      const pack = this.#word(entry, 0) >>> 1;
+      const end = ends[pack];
+      if (end !== undefined) order[(ends[pack] = end - 1)] = entry;
+    }
+    for (const [index, pack] of this.#packs.entries()) {
+      if (!wanted(pack)) continue;
+      const entries = order.subarray(ends[index], ends[index + 1]);
+      entries.sort((a, b) => this.#word(a, 1) - this.#word(b, 1));
+      yield {
+        pack,
+        blobs: Array.from(entries, (entry) => this.#locationOf(entry)).filter((found) => found !== undefined),
+      };
+    }
+  }
+
+  /** How many blobs of each pack are stored. */
+  packCounts(): Map<Id, number> {
+    const counts = this.#countByPack();
+    return new Map(this.#packs.map((pack, index) => [pack, counts[index] ?? 0]));
+  }
+
+  /** A number below {@link size} that stands for a blob, whichever of its copies is meant; -1 when none is stored. */
+  numberOf(type: BlobType, id: Id): number {
+    this.#setKey(id);
+    for (let entry = this.#first(type); entry >= 0; entry = this.#following(type)) {
+      if (this.#word(entry, 0) >>> 1 < this.#packs.length) return entry;
+    }
+    return -1;
+  }
+
+  #countByPack(): Uint32Array {
+    const counts = new Uint32Array(this.#packs.length);
+    for (let entry = 0; entry < this.#count; entry++) {
+      const pack = this.#word(entry, 0) >>> 1;
+      const count = counts[pack];
+      if (count !== undefined) counts[pack] = count + 1;
+    }
+    return counts;
+  }
+
+  #locationOf(entry: number): BlobLocation | undefined {
+    const type: BlobType = (this.#word(entry, 0) & 1) === 1 ? 'tree' : 'data';
+    const words = at(this.#ids, entry >>> SEGMENT_BITS);
+    const start = (entry & (SEGMENT - 1)) * ID_WORDS;
+    const id = Buffer.from(words.buffer, words.byteOffset + start * 4, 32).toString('hex');
+    return this.#location(entry, type, id);
   }
 
   #setKey(id: Id): void {

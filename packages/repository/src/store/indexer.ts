@@ -2,7 +2,7 @@
 import type { Id, PackEntry } from '@restic-engine/repo-format';
 
 /** An index file is written when it names this many blobs, or its first pack is this old (restic's numbers). */
-const FULL_BLOBS = 50_000;
+export const FULL_BLOBS = 50_000;
 const FULL_AGE_SECONDS = 600;
 
 /** A pack that is stored and named by no index file yet. */

@@ -1,0 +1,50 @@
+/** What upkeep finds, as values for programs and sentences for people. */
+import { EngineError } from '@restic-engine/repo-format';
+import type { Code, Id } from '@restic-engine/repo-format';
+
+/** What is wrong, or could be better. */
+export type ProblemKind =
+  /** An index file cannot be read. */
+  | 'index-broken'
+  /** An index names a pack that is not there. */
+  | 'pack-missing'
+  /** A pack is not as long as the index says. */
+  | 'pack-size'
+  /** The content of a pack is damaged, or not what the index says. */
+  | 'pack-damaged'
+  /** A pack is in no index: left over, harmless. */
+  | 'pack-orphaned'
+  /** Several index files name the pack: harmless. */
+  | 'pack-duplicate'
+  /** A pack holds both trees and data, as old versions of restic made them: harmless. */
+  | 'pack-mixed'
+  /** A snapshot file cannot be read. */
+  | 'snapshot-broken'
+  /** A tree is in no index or cannot be read, so what is below it is lost. */
+  | 'tree-broken'
+  /** An entry of a tree makes no sense. */
+  | 'node-broken'
+  /** A part of a file is in no index. */
+  | 'blob-missing'
+  /** No snapshot needs the blob: harmless. */
+  | 'blob-unused';
+
+/** One finding. Ids are 64 hex digits. */
+export interface Problem {
+  readonly kind: ProblemKind;
+  readonly message: string;
+  readonly index?: Id;
+  readonly pack?: Id;
+  readonly snapshot?: Id;
+  /** The tree in which it was found. */
+  readonly tree?: Id;
+  readonly blob?: Id;
+}
+
+const NOT_ABOUT_FILES: ReadonlySet<Code> = new Set<Code>(['aborted', 'locked']);
+
+/** What an error says of the file it is about; errors about anything else are thrown again. */
+export function sentenceOf(error: unknown): string {
+  if (!EngineError.is(error) || NOT_ABOUT_FILES.has(error.code)) throw error;
+  return error.message;
+}

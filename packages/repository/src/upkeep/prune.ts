@@ -1,0 +1,241 @@
+/** Removes what no snapshot needs. */
+import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
+import type { Id, Node, SealedBlob } from '@restic-engine/repo-format';
+import { codecFor } from '../codec.ts';
+import { BlobTable } from '../index/blob-table.ts';
+import { surveyIndexFiles } from '../index/load-index.ts';
+import type { IndexFile } from '../index/load-index.ts';
+import { IndexedRepository } from '../indexed.ts';
+import { mergeRanges } from '../load/ranges.ts';
+import type { BlobRange } from '../load/ranges.ts';
+import { withLock } from '../lock.ts';
+import type { Repository } from '../repository.ts';
+import { withUpload } from '../store/upload.ts';
+import type { Upload } from '../store/upload.ts';
+import { rootsOf } from './check-structure.ts';
+import { inParallel } from './in-parallel.ts';
+import { sentenceOf } from './problems.ts';
+import { blobsToCopy, incomplete, usageOf } from './prune-packs.ts';
+import { checkLimits, Planner } from './prune-plan.ts';
+import type { PruneLimits, PrunePlan, PruneStats } from './prune-plan.ts';
+import { repackBlobs } from './repack-task.ts';
+import { namesTwice, rewriteIndex } from './rewrite-index.ts';
+import { walkTrees } from './walk-trees.ts';
+
+/** Where a prune is; files and trees are counted. */
+export interface PruneProgress {
+  readonly phase: 'index' | 'trees' | 'repack' | 'remove-index' | 'remove-packs';
+  readonly done: number;
+  readonly total?: number | undefined;
+}
+
+export interface PruneOptions extends PruneLimits {
+  /** Plan, and change nothing. @default false */
+  readonly dryRun?: boolean | undefined;
+  /** Lock the repository against all others; only a dry run may do without. @default true */
+  readonly lock?: boolean | undefined;
+  /** How long to wait for locks that are in the way, in milliseconds. @default 0 */
+  readonly retryLockMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** The plan is made and nothing is changed yet. */
+  readonly onPlan?: ((result: PruneResult) => void) | undefined;
+  readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
+}
+
+export interface PruneResult {
+  readonly plan: PrunePlan;
+  readonly stats: PruneStats;
+  /** What went wrong and did no harm: packs that could not be removed, a lock that stayed. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Removes packs and parts of packs that no snapshot needs, as far as the limits say. At every moment each snapshot can
+ * be restored: packs are copied and indexed before the old ones leave the index, and they leave it before they are
+ * removed. Run again after an interruption, it removes what the other run left.
+ *
+ * Rejects with `corrupt`, before anything is changed, when a snapshot or tree cannot be read or something that is needed
+ * is missing; with `locked`, `bad-request`, `aborted`, and what the store says.
+ *
+ * @example
+ * ```ts
+ * const { stats } = await prune(repository, { maxUnused: '10%', dryRun: true });
+ * ```
+ */
+export async function prune(repository: Repository, options: PruneOptions = {}): Promise<PruneResult> {
+  const { signal, retryLockMs: retryMs, dryRun = false, lock = true } = options;
+  checkLimits(options, repository.config.version, repository.packSize);
+  if (options.repackUncompressed === true && repository.codecSpec.compression === 'off') {
+    throw new EngineError('bad-request', 'compression is off, so nothing can be compressed');
+  }
+  if (!lock) {
+    if (!dryRun) throw new EngineError('bad-request', 'only a dry run can do without a lock');
+    return pruneLocked(repository, options);
+  }
+  const problems: string[] = [];
+  const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
+  const result = await withLock(repository, { exclusive: true, retryMs, signal, onLeft }, (held) =>
+    pruneLocked(repository, { ...options, signal: held.signal }),
+  );
+  return { ...result, problems: [...result.problems, ...problems] };
+}
+
+async function pruneLocked(repository: Repository, options: PruneOptions): Promise<PruneResult> {
+  const { signal, onProgress } = options;
+  const snapshots: Id[] = [];
+  for await (const { name } of repository.list('snapshot', { signal })) snapshots.push(name);
+  const table = new BlobTable();
+  const { files, broken } = await surveyIndexFiles(repository, table, {
+    signal,
+    onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
+  });
+  if (broken[0] !== undefined) throw broken[0].error;
+  const indexed = new IndexedRepository(repository, table);
+  const reached = await findUsed(indexed, snapshots, options);
+  const stored = new Map<Id, number>();
+  for await (const { name, size } of repository.list('data', { signal })) stored.set(name, size);
+
+  const planner = new Planner(usageOf(table, reached), options, repository.config.version);
+  const { plan, stats } = planner.decide(stored);
+  const result: PruneResult = { plan, stats, problems: [] };
+  options.onPlan?.(result);
+  if (options.dryRun === true) return result;
+  throwIfAborted(signal);
+  return { ...result, problems: await execute(indexed, reached, files, plan, options) };
+}
+
+/** Marks the numbers of all blobs that snapshots need. Anything that is missing rejects. */
+async function findUsed(
+  indexed: IndexedRepository,
+  snapshots: readonly Id[],
+  { signal, onProgress }: PruneOptions,
+): Promise<Uint8Array> {
+  const { repository, table } = indexed;
+  const fail = (_: Id, error: unknown): never => {
+    throw error;
+  };
+  const roots = await rootsOf(repository, snapshots, fail, { signal });
+  const reached = new Uint8Array(table.size);
+  let trees = 0;
+  const nodes = (tree: Id, entries: readonly Node[]): void => {
+    for (const { type, content, subtree } of entries) {
+      if (type === 'dir' && subtree === undefined) throw incomplete({ tree });
+      for (const blob of content ?? []) {
+        const number = table.numberOf('data', blob);
+        if (number < 0) throw incomplete({ tree, blob });
+        reached[number] = 1;
+      }
+    }
+    onProgress?.({ phase: 'trees', done: ++trees });
+  };
+  await walkTrees(indexed, roots, reached, { nodes, broken: fail }, { signal });
+  return reached;
+}
+
+/** Carries out a plan. Resolves with what went wrong without harm. */
+async function execute(
+  indexed: IndexedRepository,
+  reached: Uint8Array,
+  files: readonly IndexFile[],
+  plan: PrunePlan,
+  options: PruneOptions,
+): Promise<string[]> {
+  const { repository, table } = indexed;
+  const { signal, onProgress } = options;
+  const problems: string[] = [];
+  let removed = 0;
+  const total = plan.unreferenced.size + plan.remove.size + plan.repack.size;
+  const removePacks = async (packs: ReadonlySet<Id>): Promise<void> => {
+    await inParallel(packs, { places: repository.backend.traits.connections, signal }, async (name) => {
+      try {
+        await repository.backend.remove({ type: 'data', name }, { signal });
+      } catch (error) {
+        problems.push(`pack ${name} could not be removed: ${sentenceOf(error)}`);
+      }
+      onProgress?.({ phase: 'remove-packs', done: ++removed, total });
+    });
+  };
+  await removePacks(plan.unreferenced);
+  const leaving = new Set([...plan.remove, ...plan.repack]);
+  const without = new Set([...leaving, ...plan.missing]);
+  if (without.size === 0 && !namesTwice(files)) return problems;
+
+  const copies = new BlobTable();
+  if (plan.repack.size > 0) {
+    await repack(indexed, copies, blobsToCopy(table, reached, without), plan.repack, options);
+  }
+  const old = new Set(files.map(({ id }) => id));
+  const added = await surveyIndexFiles(repository, copies, { signal, skip: (id) => old.has(id) });
+  if (added.broken[0] !== undefined) throw added.broken[0].error;
+  await rewriteIndex(repository, {
+    files: [...files, ...added.files],
+    obsolete: [],
+    sources: [
+      { table, without },
+      { table: copies, without: new Set() },
+    ],
+    signal,
+    onRemoved: (done, indexes) => onProgress?.({ phase: 'remove-index', done, total: indexes }),
+  });
+  await removePacks(leaving);
+  return problems;
+}
+
+/** Copies the blobs that `needed` marks out of `packs`; the new packs are indexed when it resolves, and in `copies`. */
+async function repack(
+  indexed: IndexedRepository,
+  copies: BlobTable,
+  needed: Uint8Array,
+  packs: ReadonlySet<Id>,
+  { signal, onProgress }: PruneOptions,
+): Promise<void> {
+  const { repository, table } = indexed;
+  let done = 0;
+  await withUpload(new IndexedRepository(repository, copies), { signal }, async (upload) => {
+    const contents = table.byPack((pack) => packs.has(pack));
+    const places = repository.backend.traits.connections;
+    await inParallel(contents, { places, signal: upload.signal }, async ({ blobs }) => {
+      const wanted = blobs.filter(({ type, id }) => {
+        const number = table.numberOf(type, id);
+        const isWanted = needed[number] === 1;
+        // Once is enough.
+        needed[number] = 0;
+        return isWanted;
+      });
+      for (const range of mergeRanges(wanted)) await upload.add(await takeRange(indexed, range, upload));
+      onProgress?.({ phase: 'repack', done: ++done, total: packs.size });
+    });
+  });
+  const lost = needed.indexOf(1);
+  if (lost >= 0) throw new Error('a blob that is needed would be lost');
+}
+
+async function takeRange(
+  indexed: IndexedRepository,
+  { offset, length, blobs }: BlobRange,
+  { signal }: Upload,
+): Promise<readonly SealedBlob[]> {
+  const { repository } = indexed;
+  const [first] = blobs;
+  if (first === undefined) return [];
+  try {
+    const bytes = await indexed.loadRange(first.pack, { offset, length }, { signal });
+    const input = { codec: repository.codecSpec, bytes, offset, blobs };
+    return await repository.pool.run(repackBlobs, input, { signal, transfer: [bytes.buffer] });
+  } catch (error) {
+    if (!EngineError.is(error, 'corrupt')) throw error;
+    return sealAgain(indexed, blobs, signal);
+  }
+}
+
+/** Another copy may be sound, or the same one at the second attempt. */
+async function sealAgain(
+  indexed: IndexedRepository,
+  blobs: BlobRange['blobs'],
+  signal: AbortSignal,
+): Promise<SealedBlob[]> {
+  const { seal } = codecFor(indexed.repository.codecSpec);
+  const sealed: SealedBlob[] = [];
+  for (const { type, id } of blobs) sealed.push(seal(type, await indexed.loadBlob(type, id, { signal }), id));
+  return sealed;
+}

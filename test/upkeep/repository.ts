@@ -1,0 +1,59 @@
+/** Small repositories with a past: several snapshots, some of which are forgotten. */
+import { backup, check, initRepository, listSnapshots, memoryBackend, objects } from 'restic-engine';
+import type { Backend, CheckResult, Id, Repository } from 'restic-engine';
+import { CHEAPEST, filesOf, openStore } from '../support/damage.ts';
+import type { StoredFile } from '../support/damage.ts';
+import { randomFrom } from '../support/random.ts';
+import { all } from '../support/repository.ts';
+import { PASSWORD } from '../support/restic.ts';
+
+const DAYS = 5;
+
+/** A repository with five snapshots that share some of their content, each with packs of its own. */
+export async function makeHistory(version: 1 | 2 = 2): Promise<StoredFile[]> {
+  const store = memoryBackend();
+  await initRepository({ backend: store, password: PASSWORD, kdf: CHEAPEST, version });
+  const repository = await openStore(store);
+  const random = randomFrom(77);
+  const kept = random.bytes(30_000);
+  const days = Array.from({ length: DAYS }, () => random.bytes(20_000));
+  for (const [day, content] of days.entries()) {
+    const entries = [
+      { path: 'kept', content: kept },
+      { path: 'a/b/today', content },
+      { path: 'a/first day', content: days[0]! },
+      { path: `a/text ${day}`, content: `of day ${day} `.repeat(1000) },
+    ];
+    await backup(repository, { source: objects(entries), tags: [String(day)] });
+  }
+  return filesOf(store);
+}
+
+/** Removes the snapshots of these days. */
+export async function forgetDays(repository: Repository, days: readonly number[]): Promise<void> {
+  for (const { id, tags } of await all(listSnapshots(repository))) {
+    if (days.includes(Number(tags?.[0]))) await repository.removeFile('snapshot', id);
+  }
+}
+
+/** Everything a check can find. */
+export async function checkAll(store: Backend): Promise<CheckResult> {
+  return check(await openStore(store), { readData: true, lock: false });
+}
+
+/** The packs that the index names, and what of. */
+export async function packsByType(store: Backend): Promise<{ data: Id[]; tree: Id[] }> {
+  const indexed = await (await openStore(store)).loadIndex();
+  const found = { data: new Set<Id>(), tree: new Set<Id>() };
+  for (const { type, pack } of indexed.table.entries()) found[type].add(pack);
+  return { data: [...found.data], tree: [...found.tree] };
+}
+
+/** Runs `work` for every item, several at once: most of the time is spent waiting for locks to settle. */
+export async function forAll<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: 12 }, worker));
+}
