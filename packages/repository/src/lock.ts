@@ -34,6 +34,8 @@ export interface LockOptions {
   /** Keep trying this long when others hold a lock, in ms. @default 0 */
   readonly retryMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called at each attempt when the lock file is written, before it is certain that it holds. */
+  readonly onWritten?: (() => void) | undefined;
 }
 
 /** A lock that is held and kept fresh. Disposing removes it. */
@@ -60,13 +62,13 @@ export interface FoundLock {
 
 /** Locks the repository. Rejects with `locked` when somebody else's lock excludes this one. */
 export async function acquireLock(repository: Repository, options: LockOptions = {}): Promise<RepositoryLock> {
-  const { signal, exclusive = false, retryMs = 0 } = options;
+  const { signal, exclusive = false, retryMs = 0, onWritten } = options;
   const deadline = performance.now() + retryMs;
   for (let wait = RETRY_FIRST_MS; ; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
     // From the first moment a lock file can be seen.
     const heedHangups = repository.platform.ignoreHangups();
     try {
-      return new HeldLock(repository, exclusive, await tryLock(repository, exclusive, signal), signal, heedHangups);
+      return new HeldLock(repository, exclusive, await tryLock(repository, exclusive, signal, onWritten), signal, heedHangups);
     } catch (error) {
       heedHangups();
       const left = deadline - performance.now();
@@ -93,6 +95,40 @@ export async function withLock<T>(
   } finally {
     // What `body` has done is done: a lock that stays does not undo it.
     await lock[Symbol.asyncDispose]().catch((error: unknown) => options.onLeft?.(error));
+  }
+}
+
+/**
+ * Like {@link withLock}, with work that may begin while others get to see the lock. `prepare` must only read. What it
+ * read is sound once the lock holds: whoever could remove anything of it has seen the lock file since before it began,
+ * or has been seen. Its result goes to `body`; it is stopped and waited for when there is no lock.
+ */
+export async function withPreparedLock<Prepared, T>(
+  repository: Repository,
+  options: WithLockOptions,
+  prepare: (signal: AbortSignal) => Promise<Prepared>,
+  body: (lock: RepositoryLock, prepared: Prepared) => Promise<T>,
+): Promise<T> {
+  let attempt: { readonly stop: AbortController; readonly prepared: Promise<Prepared> } | undefined;
+  const abandon = async (): Promise<void> => {
+    attempt?.stop.abort();
+    await Promise.allSettled([attempt?.prepared]);
+  };
+  const onWritten = (): void => {
+    attempt?.stop.abort();
+    const stop = new AbortController();
+    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+    const prepared = prepare(signal);
+    prepared.catch(() => undefined);
+    attempt = { stop, prepared };
+  };
+  try {
+    return await withLock(repository, { ...options, onWritten }, async (lock) => {
+      if (attempt === undefined) throw new TypeError('a lock without its file');
+      return body(lock, await attempt.prepared);
+    });
+  } finally {
+    await abandon();
   }
 }
 
@@ -152,10 +188,16 @@ async function readLock(repository: Repository, id: Id, signal: AbortSignal | un
   }
 }
 
-async function tryLock(repository: Repository, exclusive: boolean, signal: AbortSignal | undefined): Promise<Id> {
+async function tryLock(
+  repository: Repository,
+  exclusive: boolean,
+  signal: AbortSignal | undefined,
+  onWritten: (() => void) | undefined,
+): Promise<Id> {
   await refuseConflict(repository, exclusive, undefined, signal);
   const own = await writeLock(repository, exclusive, signal);
   try {
+    onWritten?.();
     await pause(SETTLE_MS, signal);
     await refuseConflict(repository, exclusive, own, signal);
     return own;

@@ -19,6 +19,8 @@ export interface RunOptions<Question, Answer> {
 export interface Pool extends AsyncDisposable {
   /** Tasks that can make progress at the same moment; at least 1. */
   readonly size: number;
+  /** Gets ready to run tasks of the module that exports `task`, for callers who have something else to do meanwhile. */
+  warm(task: Pick<Task<unknown, unknown>, 'module'>): void;
   run<In, Out, Question, Answer>(
     task: Task<In, Out, Question, Answer>,
     input: In,
@@ -31,6 +33,7 @@ export function inlinePool(): Pool {
   let closed = false;
   return {
     size: 1,
+    warm() {},
     async run<In, Out, Question, Answer>(
       task: Task<In, Out, Question, Answer>,
       input: In,

@@ -35,7 +35,13 @@ interface AnswerMessage {
   readonly failure?: Failure;
 }
 
-type ToWorker = RunMessage | AnswerMessage;
+/** Import this now: tasks of it will follow. */
+interface WarmMessage {
+  readonly kind: 'warm';
+  readonly module: string;
+}
+
+type ToWorker = RunMessage | AnswerMessage | WarmMessage;
 
 type FromWorker =
   | { readonly kind: 'done'; readonly run: number; readonly value: unknown }
@@ -122,6 +128,10 @@ class Thread {
     }
   }
 
+  warm(module: string): void {
+    this.#post({ kind: 'warm', module });
+  }
+
   /** The caller lost interest: what the worker still says of this run is dropped. */
   forget(run: number): void {
     this.#settle(run);
@@ -156,8 +166,8 @@ class Thread {
     }
   }
 
-  #post(answer: AnswerMessage): void {
-    this.#worker.postMessage(answer);
+  #post(message: AnswerMessage | WarmMessage): void {
+    this.#worker.postMessage(message);
   }
 
   #die(error: Error): void {
@@ -190,6 +200,13 @@ export function threadPool(size: number): Pool {
 
   return {
     size,
+    warm({ module }) {
+      while (!closed && threads.length < size) {
+        const thread = new Thread();
+        threads.push(thread);
+        thread.warm(module);
+      }
+    },
     run<In, Out, Question, Answer>(
       task: Task<In, Out, Question, Answer>,
       input: In,
@@ -245,11 +262,15 @@ function serve(port: Port): void {
   const questions = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   let asked = 0;
 
+  function load(url: string): Promise<Record<string, AnyTask>> {
+    let module = modules.get(url);
+    if (module === undefined) modules.set(url, (module = import(url)));
+    return module;
+  }
+
   async function start(message: RunMessage): Promise<void> {
     try {
-      let module = modules.get(message.module);
-      if (module === undefined) modules.set(message.module, (module = import(message.module)));
-      const task = (await module)[message.name];
+      const task = (await load(message.module))[message.name];
       if (task === undefined) throw new TypeError(`${message.module} exports no task ${message.name}`);
       const outcome = await task.body(message.input, {
         ask: (body, transfer = []) =>
@@ -271,6 +292,11 @@ function serve(port: Port): void {
   port.on('message', (message: ToWorker) => {
     if (message.kind === 'run') {
       void start(message);
+      return;
+    }
+    if (message.kind === 'warm') {
+      // Whoever runs a task of it meets what is wrong with the module.
+      load(message.module).catch(() => undefined);
       return;
     }
     const waiting = questions.get(message.question);

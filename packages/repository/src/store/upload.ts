@@ -201,6 +201,7 @@ export class Upload {
     if (!this.#dryRun) {
       await repository.backend.save({ type: 'data', name: pack.id }, pack.segments, { signal: this.#signal });
     }
+    for (const segment of pack.segments) release(segment);
     await this.#indexer.add({ id: pack.id, blobs: pack.entries });
   }
 
@@ -239,6 +240,14 @@ export class Upload {
     while (running.size > 0) await Promise.all(running);
     this.#check();
   }
+}
+
+/** Shorter ones share buffers with others, or are not worth it. */
+const RELEASE_BYTES = 256 * 1024;
+
+/** Gives the memory of a stored blob back at once: the collector would let hundreds of megabytes of them pile up. */
+function release({ buffer, length }: Uint8Array): void {
+  if (length >= RELEASE_BYTES && length === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Work under way, and the room there is for it. */

@@ -1,7 +1,7 @@
 /** Backing up: from a source to a snapshot. */
 import { EngineError, encodeSnapshot } from '@restic-engine/repo-format';
 import type { Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
-import { formatInstant, withLock, withUpload } from '@restic-engine/repository';
+import { formatInstant, withPreparedLock, withUpload } from '@restic-engine/repository';
 import type { IndexedRepository, Repository, Upload, UploadTotals } from '@restic-engine/repository';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SnapshotEntry } from '../find.ts';
@@ -14,7 +14,7 @@ import { asTimestamp } from './as-timestamp.ts';
 import { ContentStore } from './content-store.ts';
 import { findParent } from './parent.ts';
 import { Tracker } from './progress.ts';
-import { WINDOW_BYTES } from './store-tasks.ts';
+import { storeFiles, WINDOW_BYTES } from './store-tasks.ts';
 import type { ChunkerSpec } from './store-tasks.ts';
 import type { BackupOptions, BackupResult } from './types.ts';
 
@@ -28,8 +28,14 @@ interface Run {
   readonly started: Timestamp;
   readonly time: Timestamp;
   readonly hostname: string;
+  readonly paths: readonly string[];
   readonly tracker: Tracker;
   readonly signal: AbortSignal;
+}
+
+interface Prepared {
+  readonly parent: SnapshotEntry | undefined;
+  readonly indexed: IndexedRepository;
 }
 
 interface Archived {
@@ -59,34 +65,47 @@ export async function backup(repository: Repository, options: BackupOptions): Pr
   const tracker = new Tracker(options);
   const given = time === undefined ? undefined : asTimestamp(time, platform);
   const onLeft = (error: unknown): void => tracker.problem(`the lock could not be removed: ${String(error)}`);
-  const result = await withLock(repository, { retryMs, signal, onLeft }, (lock) => {
-    const started = formatInstant(platform);
-    return backupLocked(repository, {
-      options,
-      startedAt: performance.now(),
-      started,
-      time: given ?? started,
-      hostname: options.hostname ?? platform.hostname,
-      tracker,
-      signal: lock.signal,
-    });
-  });
-  return { ...result, problems: [...tracker.problems] };
-}
-
-async function backupLocked(repository: Repository, run: Run): Promise<Omit<BackupResult, 'problems'>> {
-  const { options, tracker, signal } = run;
   const { source } = options;
   const opened = source.kind === 'tree' ? openTree(source, repository, tracker) : undefined;
   const paths = opened?.paths ?? (source.kind === 'objects' ? source.paths : []);
-  const hasParent = source.kind === 'tree' || source.hasParent;
-  const query = { hostname: run.hostname, paths, time: run.time, signal };
-  // Snapshots before the index: then the index has every blob of the parent.
-  const parent = hasParent ? await findParent(repository, options, query) : undefined;
-  const indexed = await repository.loadIndex({ signal });
+  const started = formatInstant(platform);
+  const facts = {
+    options,
+    startedAt: performance.now(),
+    started,
+    time: given ?? started,
+    hostname: options.hostname ?? platform.hostname,
+    paths,
+    tracker,
+  };
+  const result = await withPreparedLock(
+    repository,
+    { retryMs, signal, onLeft },
+    (reading) => prepare(repository, { ...facts, signal: reading }),
+    (lock, prepared) => backupLocked(repository, { ...facts, signal: lock.signal }, opened, prepared),
+  );
+  return { ...result, problems: [...tracker.problems] };
+}
 
+/** What a backup must know of the repository; read while the lock settles. */
+async function prepare(repository: Repository, run: Run): Promise<Prepared> {
+  const { options, signal } = run;
+  repository.pool.warm(storeFiles);
+  const hasParent = options.source.kind === 'tree' || options.source.hasParent;
+  // Snapshots before the index: then the index has every blob of the parent.
+  const parent = hasParent ? await findParent(repository, options, run) : undefined;
+  return { parent, indexed: await repository.loadIndex({ signal }) };
+}
+
+async function backupLocked(
+  repository: Repository,
+  run: Run,
+  opened: OpenedTree | undefined,
+  { parent, indexed }: Prepared,
+): Promise<Omit<BackupResult, 'problems'>> {
+  const { options, tracker, signal } = run;
   const { tree, totals } = await archive(indexed, run, opened, parent);
-  const snapshot = describe(repository, run, { paths, tree, totals, parent });
+  const snapshot = describe(repository, run, { tree, totals, parent });
   // Nothing of the caller's runs after the snapshot is there: it would be there although the backup rejects.
   tracker.finish();
   const isSkipped = options.dryRun === true || (options.skipIfUnchanged === true && parent?.tree === tree.id);
@@ -194,15 +213,14 @@ function describe(
   { platform }: Repository,
   run: Run,
   facts: {
-    readonly paths: readonly string[];
     readonly tree: StoredTree;
     readonly totals: UploadTotals;
     readonly parent: SnapshotEntry | undefined;
   },
 ): Snapshot & { readonly summary: SnapshotSummary } {
-  const { options, tracker } = run;
+  const { options, paths, tracker } = run;
   const { files, dirs } = tracker;
-  const { paths, tree, totals, parent } = facts;
+  const { tree, totals, parent } = facts;
   return {
     time: run.time,
     parent: parent?.id,

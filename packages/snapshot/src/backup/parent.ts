@@ -29,7 +29,7 @@ export async function findParent(
   const filter: SnapshotFilter = {
     hosts: groupBy.includes('host') ? [hostname] : [],
     paths: groupBy.includes('paths') ? paths : [],
-    tags: groupBy.includes('tags') ? [options.tags?.length ? options.tags : ['']] : [],
+    tags: groupBy.includes('tags') ? [options.tags ?? []] : [],
   };
   if (options.parent === undefined) return findLatest(repository, { filter, notAfter: time, signal });
   return (await findSnapshot(repository, options.parent, { filter, notAfter: time, signal })).snapshot;

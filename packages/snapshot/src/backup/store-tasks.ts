@@ -55,11 +55,11 @@ export interface StoredBatch<T> {
   readonly sealed: readonly SealedBlob[];
 }
 
-/** A stretch of a longer content: of an open file from `position` on, or bytes that begin where a chunk begins. */
+/** A stretch of a longer content: of an open file from `position` on, or bytes, given away, that begin where a chunk begins. */
 export interface StoreWindowInput extends StoreContext {
   readonly from:
     | { readonly fd: number; readonly position: number }
-    | { readonly bytes: Uint8Array; readonly final: boolean };
+    | { readonly bytes: Uint8Array<ArrayBuffer>; readonly final: boolean };
 }
 
 /** Asked once for each window: where the next one begins is known before this one is sealed. */
@@ -114,6 +114,8 @@ export const storeWindow: Task<StoreWindowInput, StoredBatch<StoredContent>, Win
       });
     } finally {
       if (own !== undefined) windows.push(own);
+      // Bytes that came with the task are its own; the collector would be late.
+      if ('bytes' in from) from.bytes.buffer.transfer(0);
     }
   },
 );

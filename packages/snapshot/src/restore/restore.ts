@@ -1,10 +1,12 @@
 /** Restoring a snapshot into a directory. */
-import { withLock } from '@restic-engine/repository';
-import type { Repository } from '@restic-engine/repository';
+import type { Id } from '@restic-engine/repo-format';
+import { withPreparedLock } from '@restic-engine/repository';
+import type { IndexedRepository, Repository } from '@restic-engine/repository';
 import { findSnapshot } from '../find.ts';
 import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
 import { findTree } from '../walk.ts';
 import { checkOptions, restoreTree } from './restore-tree.ts';
+import { writeSealed } from './sink-fs/write-task.ts';
 import type { RestoreTreeOptions, RestoreTreeResult } from './types.ts';
 
 export interface RestoreOptions extends RestoreTreeOptions {
@@ -38,19 +40,32 @@ export interface RestoreResult extends RestoreTreeResult {
 export async function restore(repository: Repository, options: RestoreOptions): Promise<RestoreResult> {
   checkOptions(options);
   const { signal, retryLockMs: retryMs } = options;
-  if (options.lock === false) return restoreLocked(repository, options);
+  if (options.lock === false) return restorePrepared(await prepare(repository, options), options);
   const problems: string[] = [];
   const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
-  const result = await withLock(repository, { retryMs, signal, onLeft }, (lock) =>
-    restoreLocked(repository, { ...options, signal: lock.signal }),
+  const result = await withPreparedLock(
+    repository,
+    { retryMs, signal, onLeft },
+    (reading) => prepare(repository, { ...options, signal: reading }),
+    (lock, prepared) => restorePrepared(prepared, { ...options, signal: lock.signal }),
   );
   return { ...result, problems: [...result.problems, ...problems] };
 }
 
-async function restoreLocked(repository: Repository, options: RestoreOptions): Promise<RestoreResult> {
-  const { signal, filter } = options;
-  const { snapshot, subfolder } = await findSnapshot(repository, options.snapshot, { filter, signal });
+interface Prepared {
+  readonly snapshot: SnapshotEntry;
+  readonly indexed: IndexedRepository;
+  readonly tree: Id;
+}
+
+/** What a restore must know of the repository; read while the lock settles. */
+async function prepare(repository: Repository, { snapshot: spec, filter, signal }: RestoreOptions): Promise<Prepared> {
+  repository.pool.warm(writeSealed);
+  const { snapshot, subfolder } = await findSnapshot(repository, spec, { filter, signal });
   const indexed = await repository.loadIndex({ signal });
-  const tree = await findTree(indexed, snapshot.tree, subfolder, { signal });
+  return { snapshot, indexed, tree: await findTree(indexed, snapshot.tree, subfolder, { signal }) };
+}
+
+async function restorePrepared({ snapshot, indexed, tree }: Prepared, options: RestoreOptions): Promise<RestoreResult> {
   return { snapshot, ...(await restoreTree(indexed, tree, options)) };
 }
