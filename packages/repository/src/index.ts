@@ -11,7 +11,7 @@ export type { LoadIndexOptions } from './index/load-index.ts';
 // keys and locks
 export { addKey, changePassword, listKeys, removeKey } from './keys.ts';
 export type { AddKeyOptions, KeyInfo } from './keys.ts';
-export { listLocks, removeStaleLocks, withLock } from './lock.ts';
+export { listLocks, removeStaleLocks, withLock, withPreparedLock } from './lock.ts';
 export type { FoundLock, LockOptions, RepositoryLock, WithLockOptions } from './lock.ts';
 // blobs
 export { BlobTable } from './index/blob-table.ts';
