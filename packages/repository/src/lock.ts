@@ -68,7 +68,13 @@ export async function acquireLock(repository: Repository, options: LockOptions =
     // From the first moment a lock file can be seen.
     const heedHangups = repository.platform.ignoreHangups();
     try {
-      return new HeldLock(repository, exclusive, await tryLock(repository, exclusive, signal, onWritten), signal, heedHangups);
+      return new HeldLock(
+        repository,
+        exclusive,
+        await tryLock(repository, exclusive, signal, onWritten),
+        signal,
+        heedHangups,
+      );
     } catch (error) {
       heedHangups();
       const left = deadline - performance.now();

@@ -65,7 +65,8 @@ export async function findTree(repository: IndexedRepository, tree: Id, path: st
   return subtreeOf(node, path);
 }
 
-function subtreeOf(node: Node, path: string): Id {
+/** The tree of a directory. Throws `corrupt`. */
+export function subtreeOf(node: Node, path: string): Id {
   if (node.subtree !== undefined) return node.subtree;
   throw new EngineError('corrupt', `directory ${path.toWellFormed()} has no tree`, { path });
 }

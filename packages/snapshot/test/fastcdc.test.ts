@@ -46,7 +46,10 @@ describe('progress within one long content', () => {
     const { repository } = await makeRepository();
     const told: BackupProgress[] = [];
     const content = noise(40_000_000);
-    await backup(repository, { source: objects([{ path: 'long', content }]), onProgress: (progress) => told.push(progress) });
+    await backup(repository, {
+      source: objects([{ path: 'long', content }]),
+      onProgress: (progress) => told.push(progress),
+    });
     const bytes = told.map(({ bytesDone }) => bytesDone);
     expect(bytes).toEqual(bytes.toSorted((a, b) => a - b));
     expect(bytes.at(-1)).toBe(content.length);

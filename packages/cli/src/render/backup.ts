@@ -7,7 +7,8 @@ import { createTicker, remainingMs } from './ticker.ts';
 
 export interface BackupReport extends Disposable {
   onProgress(progress: BackupProgress): void;
-  onItem(item: BackupItem): void;
+  /** Absent where nobody is to see items. */
+  readonly onItem: ((item: BackupItem) => void) | undefined;
   onError(error: ItemError): void;
   finish(result: BackupResult): void;
 }
@@ -28,7 +29,7 @@ export function createBackupReport(ui: Ui, options: BackupReportOptions): Backup
   });
   return {
     onProgress: (progress) => ticker.update(progress),
-    onItem: (item) => tellItem(ui, item),
+    onItem: ui.verbosity >= (ui.json ? 2 : 3) ? (item) => tellItem(ui, item) : undefined,
     onError: (error) => tellError(ui, error, options.targets),
     finish: (result) => tellResult(ui, result, options),
     [Symbol.dispose]() {
@@ -74,9 +75,8 @@ function tellItem(ui: Ui, item: BackupItem): void {
   if (item.kind === 'other') return;
   const path = item.kind === 'dir' ? `${item.path}/` : item.path;
   const action = item.action === 'changed' ? 'modified' : item.action;
-  if (ui.json && ui.verbosity >= 2) ui.line(toJson(itemJson(item, path, action)));
-  if (!ui.json && ui.verbosity >= 3)
-    ui.line(action === 'unchanged' ? `unchanged ${path}` : itemText(item, path, action));
+  if (ui.json) ui.line(toJson(itemJson(item, path, action)));
+  else ui.line(action === 'unchanged' ? `unchanged ${path}` : itemText(item, path, action));
 }
 
 function itemText(item: BackupItem, path: string, action: string): string {

@@ -128,7 +128,7 @@ export class ObjectArchiver {
     const isSame = known?.subtree === tree.id;
     const time = isSame ? known.mtime : this.#time;
     const action = known === undefined ? 'new' : isSame ? 'unchanged' : 'changed';
-    this.#tracker.done({ ...NO_SIZES, path, kind: 'dir', action, metadataSize: tree.added }, 0);
+    this.#tracker.done(path, 'dir', action, 0, { metadataSize: tree.added });
     return {
       name,
       type: 'dir',
@@ -145,7 +145,7 @@ export class ObjectArchiver {
     const time = entry.mtime === undefined ? (isSame ? known.mtime : this.#time) : this.#timestamp(entry.mtime);
     const action = known === undefined ? 'new' : isSame ? 'unchanged' : 'changed';
     const sizes = { dataSize: content.added, dataSizeInRepo: content.stored };
-    this.#tracker.done({ ...NO_SIZES, ...sizes, path, kind: 'file', action }, content.size);
+    this.#tracker.done(path, 'file', action, content.size, sizes);
     return {
       name,
       type: 'file',
@@ -168,7 +168,6 @@ export class ObjectArchiver {
 }
 
 const EMPTY = new Uint8Array(0);
-const NO_SIZES = { dataSize: 0, dataSizeInRepo: 0, metadataSize: 0, durationMs: 0 };
 
 function allTimes(time: Timestamp): Pick<Node, 'mtime' | 'atime' | 'ctime'> {
   return { mtime: time, atime: time, ctime: time };

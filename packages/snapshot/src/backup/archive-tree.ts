@@ -73,7 +73,7 @@ export class TreeArchiver {
         places.push(...(await this.#directory(entry, previous)));
       } else {
         places.push(encodeNode(entry.node));
-        this.#done(entry, 'other', previous === undefined ? 'new' : 'unchanged', {});
+        this.#tracker.done(entry.path, 'other', previous === undefined ? 'new' : 'unchanged', 0);
       }
     }
     return { stored: later(this.#storeTree(places)) };
@@ -93,7 +93,7 @@ export class TreeArchiver {
       this.#tracker.problem(`content of ${entry.path} in the parent snapshot is missing; the file was read again`);
       return undefined;
     }
-    this.#done(entry, 'file', 'unchanged', {}, Number(node.size ?? 0));
+    this.#tracker.done(entry.path, 'file', 'unchanged', Number(node.size ?? 0));
     return encodeNode({ ...node, content: previous.content });
   }
 
@@ -114,7 +114,7 @@ export class TreeArchiver {
     }
     const action = previous === undefined ? 'new' : 'changed';
     const sizes = { dataSize: outcome.added, dataSizeInRepo: outcome.stored, durationMs: performance.now() - since };
-    this.#done(entry, 'file', action, sizes, outcome.size);
+    this.#tracker.done(path, 'file', action, outcome.size, sizes);
     return encodeNode({ ...node, size: outcome.size, content: outcome.ids });
   }
 
@@ -136,7 +136,10 @@ export class TreeArchiver {
         const node: Node = { ...entry.node, subtree: tree.id };
         // A file that became a directory counts as changed, for restic too.
         const action = previous === undefined ? 'new' : isUnchangedDirectory(previous, node) ? 'unchanged' : 'changed';
-        this.#done(entry, 'dir', action, { metadataSize: tree.added, durationMs: performance.now() - since });
+        this.#tracker.done(entry.path, 'dir', action, 0, {
+          metadataSize: tree.added,
+          durationMs: performance.now() - since,
+        });
         return encodeNode(node);
       }),
     );
@@ -157,17 +160,6 @@ export class TreeArchiver {
     } finally {
       this.#trees.give(bytes.length);
     }
-  }
-
-  #done(
-    entry: SourceEntry,
-    kind: 'file' | 'dir' | 'other',
-    action: 'new' | 'changed' | 'unchanged',
-    sizes: { dataSize?: number; dataSizeInRepo?: number; metadataSize?: number; durationMs?: number },
-    size: number = 0,
-  ): void {
-    const none = { dataSize: 0, dataSizeInRepo: 0, metadataSize: 0, durationMs: 0 };
-    this.#tracker.done({ path: entry.path, kind, action, ...none, ...sizes }, size);
   }
 }
 

@@ -5,6 +5,11 @@ import type { BackupItem, BackupOptions, ItemError } from './types.ts';
 
 const INTERVAL_MS = 100;
 
+/** What an entry added, and how long that took. */
+type AddedSizes = Partial<Pick<BackupItem, 'dataSize' | 'dataSizeInRepo' | 'metadataSize' | 'durationMs'>>;
+
+const NO_SIZES = { dataSize: 0, dataSizeInRepo: 0, metadataSize: 0, durationMs: 0 };
+
 interface Counted {
   new: number;
   changed: number;
@@ -39,32 +44,43 @@ export class Tracker {
   }
 
   started(path: string): void {
+    if (!this.wantsProgress) return;
     this.#reading.add(path);
     this.#tell();
   }
 
   /** More of a long content has been read. */
   read(path: string, bytes: number): void {
+    if (!this.wantsProgress) return;
     this.#ahead.set(path, (this.#ahead.get(path) ?? 0) + bytes);
     this.#tell();
   }
 
   /** A content is stored whole; its entry is done later. */
   stored(path: string, size: number): void {
+    if (!this.wantsProgress) return;
     this.#reading.delete(path);
     this.#ahead.set(path, size);
     this.#tell();
   }
 
-  /** An entry is done. `size` in bytes counts for files. */
-  done(item: BackupItem, size: number): void {
-    this.#reading.delete(item.path);
-    this.#ahead.delete(item.path);
-    if (item.kind === 'file') {
-      this.files[item.action] += 1;
+  /** An entry is done. `size` in bytes counts for files; what new bytes there are matters to watchers of items only. */
+  done(
+    path: string,
+    kind: BackupItem['kind'],
+    action: BackupItem['action'],
+    size: number,
+    added: AddedSizes = {},
+  ): void {
+    if (kind === 'file') {
+      this.files[action] += 1;
       this.bytes += size;
-    } else if (item.kind === 'dir') this.dirs[item.action] += 1;
-    this.#options.onItem?.(item);
+    } else if (kind === 'dir') this.dirs[action] += 1;
+    const { onItem, onProgress } = this.#options;
+    onItem?.({ path, kind, action, ...NO_SIZES, ...added });
+    if (onProgress === undefined) return;
+    this.#reading.delete(path);
+    this.#ahead.delete(path);
     this.#tell();
   }
 
