@@ -1,5 +1,5 @@
 /** Small repositories with a past: several snapshots, some of which are forgotten. */
-import { backup, check, initRepository, listSnapshots, memoryBackend, objects } from 'restic-engine';
+import { backup, check, initRepository, listSnapshots, localBackend, memoryBackend, objects } from 'restic-engine';
 import type { Backend, CheckResult, Id, Repository } from 'restic-engine';
 import { CHEAPEST, filesOf, openStore } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
@@ -56,4 +56,11 @@ export async function forAll<T>(items: readonly T[], work: (item: T) => Promise<
     for (const item of queue) await work(item);
   };
   await Promise.all(Array.from({ length: 12 }, worker));
+}
+
+/** Writes the files into a folder, for programs that know folders. */
+export async function copyToFolder(files: readonly StoredFile[], path: string): Promise<void> {
+  const folder = localBackend(path);
+  await folder.create();
+  for (const { type, name, bytes } of files) await folder.save({ type, name }, [bytes]);
 }

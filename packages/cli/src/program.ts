@@ -26,6 +26,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/cat.ts')).defineCat,
   },
   {
+    name: 'check',
+    summary: 'Check the repository for errors',
+    load: async () => (await import('./commands/check.ts')).defineCheck,
+  },
+  {
     name: 'forget',
     summary: 'Remove snapshots from the repository',
     load: async () => (await import('./commands/forget.ts')).defineForget,
@@ -44,6 +49,16 @@ const COMMANDS: readonly Entry[] = [
     name: 'ls',
     summary: 'List files in a snapshot',
     load: async () => (await import('./commands/ls.ts')).defineLs,
+  },
+  {
+    name: 'prune',
+    summary: 'Remove unneeded data from the repository',
+    load: async () => (await import('./commands/prune.ts')).definePrune,
+  },
+  {
+    name: 'repair',
+    summary: 'Repair the repository',
+    load: async () => (await import('./commands/repair.ts')).defineRepair,
   },
   {
     name: 'restore',
@@ -74,7 +89,7 @@ const COMMANDS: readonly Entry[] = [
 
 /** restic's commands that are not here yet: who calls one is told so. */
 const MISSING: ReadonlySet<string> = new Set(
-  'cache check copy diff dump features find generate list migrate mount options prune recover repair rewrite self-update stats'.split(
+  'cache copy diff dump features find generate list migrate mount options recover rewrite self-update stats'.split(
     ' ',
   ),
 );

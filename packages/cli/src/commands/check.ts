@@ -1,0 +1,177 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { CheckResult, Id, PackSubset, Problem, Repository, SnapshotFilter } from 'restic-engine';
+import type { Context, Start } from '../context.ts';
+import { Fatal, InvalidValue } from '../failure.ts';
+import { withRepository } from '../open.ts';
+import type { Engine } from '../open.ts';
+import { formatBytes } from '../render/bytes.ts';
+import { createPhaseReport } from '../render/phases.ts';
+import type { Ui } from '../ui.ts';
+import { collect, snapshotFilter } from '../values/filter.ts';
+import { parseSize } from '../values/size.ts';
+
+interface Request {
+  readonly readData: boolean | PackSubset;
+  readonly filter: SnapshotFilter;
+  readonly checkUnused: boolean;
+}
+
+export function defineCheck(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return program
+    .command('check')
+    .description(
+      'Look for damage in the repository: index, packs, snapshots and trees, and with --read-data the content.',
+    )
+    .option('--check-unused', 'list blobs that no snapshot needs')
+    .option(
+      '-H, --host <host>',
+      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
+      collect,
+    )
+    .option(
+      '--path <path>',
+      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
+      collect,
+    )
+    .option('--read-data', 'read all data blobs')
+    .option(
+      '--read-data-subset <subset>',
+      "read a subset of data packs, specified as 'n/t' for specific part, or either 'x%' or 'x.y%' or a size in bytes with suffixes k/K, m/M, g/G, t/T for a random subset",
+      parseSubset,
+    )
+    .option(
+      '--tag <tag[,tag,...]>',
+      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
+      collect,
+    )
+    .option('--with-cache', 'accepted, without effect: there is no cache yet')
+    .action(async (options) => {
+      const context = start();
+      const { readData = false, readDataSubset, checkUnused = false } = options;
+      if (readData && readDataSubset !== undefined) {
+        throw new Fatal('check flags --read-data and --read-data-subset cannot be used together');
+      }
+      const filter = snapshotFilter(options, context.env);
+      await check(context, { readData: readDataSubset ?? readData, filter, checkUnused });
+    });
+}
+
+/** `1/4`, `2.5%`, `10G`. */
+export function parseSubset(text: string): PackSubset {
+  const [, part, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (part !== undefined && of !== undefined) {
+    if (Number(part) > 0 && Number(part) <= Number(of) && Number(of) <= 256)
+      return { part: Number(part), of: Number(of) };
+    throw new InvalidValue('n/t values must be positive integers, and n <= t, t <= 256, e.g. --read-data-subset=1/2');
+  }
+  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? [];
+  if (percent !== undefined) {
+    if (Number(percent) > 0 && Number(percent) <= 100) return { percent: Number(percent) };
+    throw new InvalidValue('a percentage must be above 0.0% and at most 100.0%');
+  }
+  const bytes = parseSize(text);
+  if (bytes <= 0) throw new InvalidValue('a size must be above 0');
+  return { bytes };
+}
+
+async function check(context: Context, { readData, filter, checkUnused }: Request): Promise<void> {
+  const { globals, signal, ui } = context;
+  await withRepository(context, async (repository, engine) => {
+    const snapshots = await chosenSnapshots(repository, engine, filter, signal);
+    if (globals.lock) ui.say('create exclusive lock for repository');
+    using report = createPhaseReport(ui, {
+      index: { title: 'load indexes', counts: 'index files loaded' },
+      packs: { title: 'check all packs', counts: 'packs' },
+      trees: { title: 'check snapshots, trees and blobs', counts: 'trees' },
+      data: { title: dataTitle(readData), counts: 'packs' },
+    });
+    const result = await engine.check(repository, {
+      readData,
+      snapshots,
+      checkUnused,
+      lock: globals.lock,
+      retryLockMs: globals.retryLockMs,
+      signal,
+      onProgress: (progress) => report.onProgress(progress),
+    });
+    if (!result.errors.some(({ kind }) => kind === 'index-broken')) report.finish();
+    for (const problem of result.problems) ui.warn(problem);
+    tell(ui, result);
+  });
+}
+
+/** All of them unless a filter says otherwise. */
+async function chosenSnapshots(
+  repository: Repository,
+  engine: Engine,
+  filter: SnapshotFilter,
+  signal: AbortSignal,
+): Promise<Id[] | undefined> {
+  if ([filter.hosts, filter.tags, filter.paths].every((list) => list === undefined || list.length === 0))
+    return undefined;
+  const snapshots = await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }));
+  return snapshots.map(({ id }) => id);
+}
+
+function dataTitle(readData: Request['readData']): string | undefined {
+  if (readData === false) return undefined;
+  if (readData === true) return 'read all data';
+  if ('part' in readData) return `read group #${readData.part} of ${readData.of} data packs`;
+  if ('percent' in readData) return `read ${readData.percent.toFixed(1)}% of data packs`;
+  return `read ${formatBytes(readData.bytes)} of data packs`;
+}
+
+function tell(ui: Ui, result: CheckResult): void {
+  const { errors, hints, damagedPacks } = result;
+  const complain = (message: string): void => {
+    ui.errorLine(ui.json ? JSON.stringify({ message_type: 'error', message: `${message}\n` }) : message);
+  };
+  tellHints(ui, hints, errors.length === 0);
+  const trees = Map.groupBy(errors, ({ tree }) => tree);
+  for (const [tree, problems] of trees) {
+    if (tree !== undefined) complain(`error for tree ${tree.slice(0, 8)}:`);
+    for (const problem of problems) complain(tree === undefined ? sentence(problem) : `  ${problem.message}`);
+  }
+  if (result.suggestRepairIndex && errors.length > 0) {
+    complain(
+      '\nThe repository index is damaged and must be repaired. You must run `restic-engine repair index` to correct this.\n',
+    );
+  } else if (damagedPacks.length > 0) {
+    complain(
+      '\nThe repository contains damaged pack files, which must be removed to repair the repository: with restic, run',
+    );
+    complain(`restic repair packs ${damagedPacks.join(' ')}\nrestic repair snapshots --forget\n`);
+  } else if (errors.length > 0) complain('\nThe repository is damaged and must be repaired.\n');
+  if (ui.json) ui.line(summaryJson(result));
+  if (errors.length > 0) throw new Fatal('repository contains errors');
+  ui.say('no errors were found');
+}
+
+function tellHints(ui: Ui, hints: readonly Problem[], sound: boolean): void {
+  const orphaned = hints.filter(({ kind }) => kind === 'pack-orphaned').length;
+  for (const { kind, message } of hints) ui.say(message, kind === 'pack-orphaned' ? 2 : 1);
+  if (hints.some(({ kind }) => kind === 'pack-duplicate')) {
+    ui.say('Duplicate packs are non-critical, you can run `restic-engine repair index` to correct this.');
+  }
+  if (hints.some(({ kind }) => kind === 'pack-mixed')) {
+    ui.say('Mixed packs with tree and data blobs are non-critical, you can run `restic-engine prune` to correct this.');
+  }
+  if (orphaned > 0 && sound) {
+    ui.say(`${orphaned} additional files were found in the repo, which likely contain duplicate data.`);
+    ui.say('This is non-critical, you can run `restic-engine prune` to correct this.');
+  }
+}
+
+function sentence({ kind, message }: Problem): string {
+  return kind === 'index-broken' || kind === 'snapshot-broken' ? `error: ${message}` : message;
+}
+
+function summaryJson({ errors, damagedPacks, suggestRepairIndex, suggestPrune }: CheckResult): string {
+  return JSON.stringify({
+    message_type: 'summary',
+    num_errors: errors.length,
+    broken_packs: damagedPacks.length > 0 ? damagedPacks : null,
+    suggest_repair_index: suggestRepairIndex,
+    suggest_prune: suggestPrune,
+  });
+}

@@ -1,0 +1,127 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { PruneLimits, PruneStats } from 'restic-engine';
+import type { Context, Start } from '../context.ts';
+import { Fatal, InvalidValue } from '../failure.ts';
+import { withRepository } from '../open.ts';
+import { formatBytes, formatPercent } from '../render/bytes.ts';
+import { createPhaseReport } from '../render/phases.ts';
+import type { Ui } from '../ui.ts';
+import { parseSize } from '../values/size.ts';
+
+export function definePrune(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return program
+    .command('prune')
+    .description('Remove data that no snapshot needs any more.')
+    .option('-n, --dry-run', 'do not modify the repository, just print what would be done')
+    .option(
+      '--max-repack-size <size>',
+      'stop after repacking this much data in total (allowed suffixes for size: k/K, m/M, g/G, t/T)',
+      parseSize,
+    )
+    .option(
+      '--max-unused <limit>',
+      "tolerate given limit of unused data (absolute value in bytes with suffixes k/K, m/M, g/G, t/T, a value in % or the word 'unlimited') (default: 5%)",
+      parseUnused,
+    )
+    .option('--repack-cacheable-only', 'only repack packs which are cacheable')
+    .option('--repack-small', 'deprecated: small packs are repacked anyway')
+    .option('--repack-smaller-than <below-limit>', 'pack below-limit packfiles (allowed suffixes: m/M)', parseSize)
+    .option('--repack-uncompressed', 'repack all uncompressed data')
+    .action(async ({ dryRun = false, repackSmall, ...limits }) => {
+      const context = start();
+      if (repackSmall === true) {
+        context.ui.warn(
+          '--repack-small is deprecated: small packs are repacked anyway, --repack-smaller-than says which',
+        );
+      }
+      await prune(context, dryRun, limits);
+    });
+}
+
+/** `5%`, `200M`, `unlimited`. */
+export function parseUnused(text: string): NonNullable<PruneLimits['maxUnused']> {
+  const word = text.trim();
+  if (word === 'unlimited') return word;
+  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(word) ?? [];
+  if (percent === undefined) return parseSize(word);
+  if (Number(percent) >= 100) throw new InvalidValue('percentage must be below 100%');
+  return `${Number(percent)}%`;
+}
+
+async function prune(context: Context, dryRun: boolean, limits: PruneLimits): Promise<void> {
+  const { globals, signal, ui } = context;
+  if (!globals.lock && !dryRun)
+    throw new Fatal('--no-lock is only applicable in combination with --dry-run for prune command');
+  await withRepository(context, async (repository, engine) => {
+    using report = createPhaseReport(ui, {
+      index: { title: 'loading indexes...', counts: 'index files loaded' },
+      trees: { title: 'finding data that is still in use', counts: 'trees' },
+      repack: { counts: 'packs repacked' },
+      'remove-index': { counts: 'old indexes deleted' },
+      'remove-packs': { counts: 'files deleted' },
+    });
+    const { stats, problems } = await engine.prune(repository, {
+      ...limits,
+      dryRun,
+      lock: globals.lock,
+      retryLockMs: globals.retryLockMs,
+      signal,
+      onProgress: (progress) => report.onProgress(progress),
+      onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
+    });
+    report.finish();
+    for (const problem of problems) ui.warn(problem);
+    if (ui.json) ui.line(summaryJson(stats));
+    else if (!dryRun) ui.say('done');
+  });
+}
+
+function tellStats(ui: Ui, { blobs, bytes, packs }: PruneStats, dryRun: boolean): void {
+  const line = (title: string, count: number | undefined, size: number): string =>
+    `${title.padEnd(13)} ${count === undefined ? ' '.repeat(16) : `${String(count).padStart(10)} blobs`} / ${formatBytes(size)}`;
+  const count = (title: string, number: number, what = 'packs'): string =>
+    `${title.padEnd(19)} ${String(number).padStart(10)} ${what}`;
+  if (dryRun) ui.say('\nWould have made the following changes:');
+  ui.say('', 2);
+  ui.say(line('used:', blobs.used, bytes.used), 2);
+  if (blobs.duplicate > 0) ui.say(line('duplicates:', blobs.duplicate, bytes.duplicate), 2);
+  ui.say(line('unused:', blobs.unused, bytes.unused), 2);
+  if (bytes.unreferenced > 0) ui.say(line('unreferenced:', undefined, bytes.unreferenced), 2);
+  ui.say(line('total:', blobs.total, bytes.total), 2);
+  ui.say(`unused size: ${formatPercent(bytes.unused, bytes.total)} of total size`, 2);
+  ui.say('');
+  ui.say(line('to repack:', blobs.repack, bytes.repack));
+  ui.say(line('this removes:', blobs.repackRemove, bytes.repackRemove));
+  ui.say(line('to delete:', blobs.remove, bytes.remove + bytes.unreferenced));
+  ui.say(line('total prune:', blobs.removeTotal, bytes.removeTotal));
+  if (bytes.uncompressed > 0) ui.say(`not yet compressed: ${formatBytes(bytes.uncompressed)}`);
+  ui.say(line('remaining:', blobs.remaining, bytes.remaining));
+  const share = formatPercent(bytes.remainingUnused, bytes.remaining);
+  ui.say(`unused size after prune: ${formatBytes(bytes.remainingUnused)} (${share} of remaining size)`);
+  ui.say('');
+  ui.say(count('totally used packs:', packs.used, ''), 2);
+  ui.say(count('partly used packs:', packs.partlyUsed, ''), 2);
+  ui.say(count('unused packs:', packs.unused, ''), 2);
+  ui.say(count('to keep:', packs.keep), 2);
+  ui.say(count('to repack:', packs.repack), 2);
+  ui.say(count('to delete:', packs.remove), 2);
+  if (packs.unreferenced > 0) ui.say(count('to delete:', packs.unreferenced, 'unreferenced packs'), 2);
+}
+
+function summaryJson({ blobs, bytes, packs }: PruneStats): string {
+  return JSON.stringify({
+    message_type: 'summary',
+    blobs: withUnderscores(blobs),
+    bytes: withUnderscores(bytes),
+    packfiles: withUnderscores(packs),
+  });
+}
+
+/** `repackRemove` becomes `repack_remove`. */
+function withUnderscores(numbers: Readonly<Record<string, number>>): Record<string, number> {
+  const members = Object.entries(numbers).map(([name, number]) => [
+    name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    number,
+  ]);
+  return Object.fromEntries(members);
+}

@@ -1,0 +1,52 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { Context, Start } from '../context.ts';
+import { UsageError } from '../failure.ts';
+import { withRepository } from '../open.ts';
+import { createPhaseReport } from '../render/phases.ts';
+
+export function defineRepair(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  const repair = program
+    .command('repair')
+    .description('Repair parts of the repository.')
+    .action((_flags, command) => command.outputHelp());
+  repair
+    .command('index')
+    .summary('Build a new index')
+    .description('Build a new index from the packs in the repository.')
+    .option('--read-all-packs', 'read all pack files to generate new index from scratch')
+    .action(({ readAllPacks = false }) => repairIndex(start(), readAllPacks));
+  for (const name of ['packs', 'snapshots']) {
+    repair
+      .command(name, { hidden: true })
+      .allowExcessArguments()
+      .allowUnknownOption()
+      .action(() => {
+        throw new UsageError(`the command repair ${name} is not available yet`);
+      });
+  }
+  return repair;
+}
+
+async function repairIndex(context: Context, readAllPacks: boolean): Promise<void> {
+  const { globals, signal, ui } = context;
+  await withRepository(context, async (repository, engine) => {
+    using report = createPhaseReport(ui, {
+      index: { title: readAllPacks ? undefined : 'loading indexes...', counts: 'index files loaded' },
+      packs: { title: 'getting pack files to read...', counts: 'packs' },
+      'remove-index': { title: 'rebuilding index', counts: 'old indexes deleted' },
+    });
+    const result = await engine.repairIndex(repository, {
+      readAllPacks,
+      retryLockMs: globals.retryLockMs,
+      signal,
+      onProgress: (progress) => report.onProgress(progress),
+    });
+    report.finish();
+    for (const id of result.brokenIndexes) ui.warn(`removing invalid index ${id}`);
+    for (const id of result.missingPacks) ui.warn(`removing not found pack file ${id}`);
+    for (const id of result.readPacks) ui.warn(`adding pack file to index ${id}`);
+    for (const { id, message } of result.unreadablePacks) ui.warn(`unable to read pack file ${id}: ${message}`);
+    for (const problem of result.problems) ui.warn(problem);
+    ui.say('done');
+  });
+}
