@@ -1,67 +1,24 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
+import { both, expectSame, makePrograms } from '../support/programs.ts';
+import type { Programs } from '../support/programs.ts';
 import { initAt } from '../support/repository.ts';
-import { resticAt, resticCommand } from '../support/restic.ts';
-import type { Message, Restic, ResticRun } from '../support/restic.ts';
-import { makeTempDir, type TempDir } from '../support/temp-dir.ts';
+import type { Message, ResticRun } from '../support/restic.ts';
 
 // The command line against restic's: the same words, the same answers. Texts for people may differ; what scripts read
 // may not: exit statuses, JSON, tables, and the lines that name snapshots.
 
-const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
-
-/** Both programs at one repository, in one directory. */
-interface Programs {
-  readonly restic: Restic;
-  /** Runs ours as restic is run. */
-  ours(...args: string[]): Promise<ResticRun>;
-  theirs(...args: string[]): Promise<ResticRun>;
-}
-
-interface Place extends TempDir, Programs {}
-
-function makePlace(peer: Parameters<typeof resticAt>[0]): Place {
-  const dir = makeTempDir();
-  const repo = join(dir.path, 'repo');
-  const restic = resticAt(peer, { repo, cwd: dir.path });
-  mkdirSync(join(dir.path, 'data/sub'), { recursive: true });
-  writeFileSync(join(dir.path, 'data/a.txt'), 'hello\n');
-  writeFileSync(join(dir.path, 'data/sub/b.bin'), Buffer.alloc(300_000, 'b'));
-  symlinkSync('a.txt', join(dir.path, 'data/link'));
-  const ours: Programs['ours'] = (...words) => {
-    const { args, env } = resticCommand(words, { repo });
-    return start(process.execPath, ['--conditions=@restic-engine/source', MAIN, ...args], dir.path, env);
-  };
-  return { ...dir, [Symbol.dispose]: dir[Symbol.dispose], restic, ours, theirs: (...args) => restic.run(args) };
-}
-
-/** Asks both at once. */
-function both({ ours, theirs }: Programs, ...words: string[]): Promise<[ResticRun, ResticRun]> {
-  return Promise.all([ours(...words), theirs(...words)]);
-}
-
-/** Both print the same and end alike. */
-async function expectSame(programs: Programs, ...words: string[]): Promise<void> {
-  const [own, other] = await both(programs, ...words);
-  expect(own, words.join(' ')).toEqual(other);
-}
-
-function start(program: string, args: readonly string[], cwd: string, env: Record<string, string>): Promise<ResticRun> {
-  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => {
-      resolve({ status, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() });
-    });
-  });
+/** Both at one repository, beside something to back up. */
+function makePlace(peer: Parameters<typeof makePrograms>[0]): Programs {
+  const programs = makePrograms(peer);
+  const data = join(programs.path, 'data');
+  mkdirSync(join(data, 'sub'), { recursive: true });
+  writeFileSync(join(data, 'a.txt'), 'hello\n');
+  writeFileSync(join(data, 'sub/b.bin'), Buffer.alloc(300_000, 'b'));
+  symlinkSync('a.txt', join(data, 'link'));
+  return programs;
 }
 
 function messages(text: string): Message[] {

@@ -31,6 +31,21 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/check.ts')).defineCheck,
   },
   {
+    name: 'diff',
+    summary: 'Show differences between two snapshots',
+    load: async () => (await import('./commands/diff.ts')).defineDiff,
+  },
+  {
+    name: 'dump',
+    summary: 'Print a backed-up file to stdout',
+    load: async () => (await import('./commands/dump.ts')).defineDump,
+  },
+  {
+    name: 'find',
+    summary: 'Find a file, a directory or restic IDs',
+    load: async () => (await import('./commands/find.ts')).defineFind,
+  },
+  {
     name: 'forget',
     summary: 'Remove snapshots from the repository',
     load: async () => (await import('./commands/forget.ts')).defineForget,
@@ -44,6 +59,11 @@ const COMMANDS: readonly Entry[] = [
     name: 'key',
     summary: 'Manage keys (passwords)',
     load: async () => (await import('./commands/key.ts')).defineKey,
+  },
+  {
+    name: 'list',
+    summary: 'List objects in the repository',
+    load: async () => (await import('./commands/list.ts')).defineList,
   },
   {
     name: 'ls',
@@ -71,6 +91,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/snapshots.ts')).defineSnapshots,
   },
   {
+    name: 'stats',
+    summary: 'Scan the repository and show basic statistics',
+    load: async () => (await import('./commands/stats.ts')).defineStats,
+  },
+  {
     name: 'tag',
     summary: 'Modify tags on snapshots',
     load: async () => (await import('./commands/tag.ts')).defineTag,
@@ -89,9 +114,7 @@ const COMMANDS: readonly Entry[] = [
 
 /** restic's commands that are not here yet: who calls one is told so. */
 const MISSING: ReadonlySet<string> = new Set(
-  'cache copy diff dump features find generate list migrate mount options recover rewrite self-update stats'.split(
-    ' ',
-  ),
+  'cache copy features generate migrate mount options recover rewrite self-update'.split(' '),
 );
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */

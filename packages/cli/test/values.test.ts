@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { InvalidValue, UsageError } from '../src/failure.ts';
 import { parseDuration } from '../src/values/duration.ts';
 import { parseGroupBy, snapshotFilter, splitTags } from '../src/values/filter.ts';
+import { parseSearchTime } from '../src/values/search-time.ts';
 import { splitWords } from '../src/values/shell-words.ts';
 import { parseCount, parseSize } from '../src/values/size.ts';
 import { parseTime } from '../src/values/time.ts';
@@ -136,5 +137,30 @@ describe('flags that choose snapshots', () => {
     expect(parseGroupBy('tag, path')).toEqual(['tags', 'paths']);
     expect(parseGroupBy('')).toEqual([]);
     expect(() => parseGroupBy('host,size')).toThrow(InvalidValue);
+  });
+});
+
+describe('parseSearchTime', () => {
+  it.each([
+    ['2024-02-29 12:30:15 +0200', '2024-02-29T10:30:15.000Z'],
+    ['29.02.2024 12:30:15 -0530', '2024-02-29T18:00:15.000Z'],
+    ['2024-02-29 12:30:15 UTC', '2024-02-29T12:30:15.000Z'],
+    ['2024-02-29', new Date(2024, 1, 29).toISOString()],
+    ['29.02.2024 12:30', new Date(2024, 1, 29, 12, 30).toISOString()],
+  ])('reads %j', (text, expected) => {
+    expect(parseSearchTime(text)).toBe(expected);
+  });
+
+  it.each([
+    '2023-02-29',
+    '31.04.2024 10:00',
+    '2024-13-01',
+    '2024-1-1',
+    '2024-01-01 24:01',
+    '2024-01-01T10:00',
+    'now',
+    '',
+  ])('refuses %j', (text) => {
+    expect(() => parseSearchTime(text)).toThrow(InvalidValue);
   });
 });

@@ -98,6 +98,21 @@ export type {
 } from '@restic-engine/repo-format';
 export { groupSnapshots } from '@restic-engine/snapshot';
 export type { GroupKey, SnapshotGroup } from '@restic-engine/snapshot';
+export { diffTrees, searchBlobs, searchNodes, stats } from '@restic-engine/snapshot';
+export type {
+  CompressionStats,
+  DiffChange,
+  DiffModifier,
+  DiffOptions,
+  DiffResult,
+  DiffTotals,
+  FoundBlob,
+  SearchBlobsOptions,
+  SearchOptions,
+  Stats,
+  StatsMode,
+  StatsOptions,
+} from '@restic-engine/snapshot';
 // change
 export { applyPolicy, forget, tag } from '@restic-engine/snapshot';
 export type {

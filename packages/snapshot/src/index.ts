@@ -34,6 +34,12 @@ export { findNode, findTree, readFile, walk } from './walk.ts';
 export type { ReadFileOptions, WalkedNode, WalkOptions } from './walk.ts';
 export { groupSnapshots } from './group.ts';
 export type { GroupKey, SnapshotGroup } from './group.ts';
+export { diffTrees } from './diff.ts';
+export type { DiffChange, DiffModifier, DiffOptions, DiffResult, DiffTotals } from './diff.ts';
+export { searchBlobs, searchNodes } from './search.ts';
+export type { FoundBlob, SearchBlobsOptions, SearchOptions } from './search.ts';
+export { stats } from './stats.ts';
+export type { CompressionStats, Stats, StatsMode, StatsOptions } from './stats.ts';
 // change
 export { forget } from './forget/forget.ts';
 export type {

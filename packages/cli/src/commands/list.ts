@@ -1,0 +1,54 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { FileType } from 'restic-engine';
+import type { Context, Start } from '../context.ts';
+import { Fatal } from '../failure.ts';
+import { LinePrinter } from '../line-printer.ts';
+import { withLockedRepository, withRepository } from '../open.ts';
+
+const FILES: Readonly<Record<string, FileType>> = {
+  packs: 'data',
+  index: 'index',
+  snapshots: 'snapshot',
+  keys: 'key',
+  locks: 'lock',
+};
+const KINDS = ['blobs', ...Object.keys(FILES)].join('|');
+
+export function defineList(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return program
+    .command('list')
+    .description('List the objects of one type in the repository.')
+    .usage(`[options] [${KINDS}]`)
+    .argument('[type...]')
+    .action(async (kinds: readonly string[]) => {
+      const context = start();
+      const [kind, ...more] = kinds;
+      if (kind === undefined || more.length > 0) throw new Fatal(`specify one type, one of [${KINDS}]`);
+      if (kind === 'blobs') return listBlobs(context);
+      const type = FILES[kind];
+      if (type === undefined) throw new Fatal(`invalid type "${kind}", must be one of [${KINDS}]`);
+      return listFiles(context, type);
+    });
+}
+
+async function listFiles(context: Context, type: FileType): Promise<void> {
+  // A lock of its own would be among the locks.
+  const open: typeof withLockedRepository =
+    type === 'lock'
+      ? (_, work) => withRepository(context, (...args) => work(...args, context.signal))
+      : withLockedRepository;
+  await open(context, async (repository, engine, signal) => {
+    const printer = new LinePrinter(context.ui, engine);
+    for await (const { name } of repository.list(type, { signal })) await printer.line(name);
+    await printer.flush();
+  });
+}
+
+async function listBlobs(context: Context): Promise<void> {
+  await withLockedRepository(context, async (repository, engine, signal) => {
+    const { table } = await repository.loadIndex({ signal });
+    const printer = new LinePrinter(context.ui, engine);
+    for (const { type, id } of table.entries()) await printer.line(`${type} ${id}`);
+    await printer.flush();
+  });
+}

@@ -1,0 +1,197 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { Peer } from '../peers/peers.ts';
+import { describeWithPeer } from '../peers/peers.ts';
+import { expectSame, expectSameJson, makePrograms } from '../support/programs.ts';
+import type { Programs } from '../support/programs.ts';
+import { randomFrom } from '../support/random.ts';
+import { initAt } from '../support/repository.ts';
+import type { Message } from '../support/restic.ts';
+
+// Looking into a repository whose snapshots differ in every way: same words, same answers.
+
+interface Place extends Programs {
+  /** Ids, the oldest first. */
+  readonly snapshots: readonly string[];
+  readonly tree: string;
+}
+
+async function makePlace(peer: Peer): Promise<Place> {
+  const programs = makePrograms(peer);
+  const { path, restic } = programs;
+  const at = (name: string): string => join(path, 'data', name);
+  const big = randomFrom(1).bytes(2_500_000);
+  for (const folder of ['x/y', 'keep', 'gone/deep', 'same']) mkdirSync(at(folder), { recursive: true });
+  for (const name of ['x/1', 'x/2', 'x/3', 'keep/1', 'keep/é', 'gone/deep/g', 'typ', 'same/<&>']) {
+    writeFileSync(at(name), `in ${name}`);
+  }
+  writeFileSync(
+    Buffer.concat([Buffer.from(`${at('same/')}`), Buffer.from([0x66, 0xff, 0x6f])]),
+    'no UTF-8 in its name',
+  );
+  writeFileSync(at('empty'), '');
+  writeFileSync(at('big'), big);
+  writeFileSync(at('copy'), big);
+  symlinkSync('nowhere', at('link'));
+  linkSync(at('x/1'), at('x/hard'));
+  await initAt(join(path, 'repo'));
+  await restic.ok(['backup', 'data', '--time', '2024-01-01 10:00:00', '--host', 'one']);
+
+  rmSync(at('gone'), { recursive: true });
+  rmSync(at('typ'));
+  mkdirSync(at('typ'));
+  writeFileSync(at('typ/below'), 'q');
+  writeFileSync(at('x/2'), 'changed');
+  mkdirSync(at('new/d'), { recursive: true });
+  writeFileSync(at('new/d/Old.TXT'), 'n');
+  utimesSync(at('new/d/Old.TXT'), 1_265_155_200, 1_265_155_200);
+  symlinkSync('away', at('new/l'));
+  execFileSync('mkfifo', [at('fifo')]);
+  chmodSync(at('x/3'), 0o600);
+  renameSync(at('keep'), at('kept'));
+  appendFileSync(at('big'), 'more');
+  await restic.ok(['backup', 'data', '--time', '2024-01-02 10:00:00', '--host', 'one']);
+  await restic.ok(['backup', 'data/x', '--time', '2024-01-03 10:00:00', '--host', 'two', '--tag', 'w']);
+
+  const found = JSON.parse(await restic.ok(['snapshots', '--json'])) as Message[];
+  return {
+    ...programs,
+    [Symbol.dispose]: programs[Symbol.dispose],
+    snapshots: found.map(({ id }) => String(id)),
+    tree: String(found[1]?.['tree']),
+  };
+}
+
+await describeWithPeer('restic', 'looking beside restic', (peer) => {
+  it('compares snapshots alike', async () => {
+    using place = await makePlace(peer);
+    const [first = '', second = '', third = ''] = place.snapshots;
+    for (const words of [
+      [first, second],
+      ['--metadata', second.slice(0, 10), first],
+      ['--json', '--metadata', first, second],
+      ['--json', second, first],
+      [`${first}:data/x`, `${second}:data/x`, '--json'],
+      [second, third, '--json'],
+      ['--json', '-q', first, second],
+      [first, first],
+      [first],
+      ['latest', first],
+    ]) {
+      const plain = words.filter((word) => word !== '--json');
+      if (plain.length < words.length) await expectSameJson(place, 'diff', ...plain);
+      else await expectSame(place, 'diff', ...words);
+    }
+  });
+
+  it('finds names and blobs alike', async () => {
+    using place = await makePlace(peer);
+    const { restic, tree, snapshots } = place;
+    const blobs = (await restic.ok(['list', 'blobs'])).split('\n').filter((line) => line.startsWith('data '));
+    const blob = blobs[0]?.slice(5) ?? '';
+    const [pack = ''] = (await restic.ok(['list', 'packs'])).split('\n');
+    for (const words of [
+      ['1', 'é'],
+      ['--json', '1', '*'],
+      ['-l', '*.txt', '-i', 'link'],
+      ['-l', '--human-readable', 'big'],
+      ['--json', '/data/x', '/data/*/d'],
+      ['nothing'],
+      ['--json', 'nothing'],
+      ['--oldest', '2010-01-01', '--newest', '03.03.2010 10:00', '*'],
+      ['-q', '-R', '1'],
+      ['--snapshot', snapshots[0] ?? '', '--json', '2'],
+      ['--host', 'two', '1'],
+      ['--blob', blob],
+      ['--blob', blob.slice(0, 8), '--json'],
+      ['--blob', '--show-pack-id', blob],
+      ['--tree', tree],
+      ['--tree', tree.slice(0, 8), '--json'],
+      ['--tree', '12345678', '--json'],
+      ['--pack', 'abc'],
+      ['--blob', '--tree', 'x'],
+      [],
+    ]) {
+      const plain = words.filter((word) => word !== '--json');
+      if (plain.length < words.length) await expectSameJson(place, 'find', ...plain);
+      else await expectSame(place, 'find', ...words);
+    }
+    // restic stops in a snapshot as soon as it has found as many trees as it was asked for.
+    const [ours, theirs] = await Promise.all([
+      place.ours('find', '--pack', pack, '--json'),
+      place.theirs('find', '--pack', pack, '--json'),
+    ]);
+    expect(JSON.parse(ours.stdout)).toEqual(expect.arrayContaining(JSON.parse(theirs.stdout) as unknown[]));
+  });
+
+  it('adds up alike', async () => {
+    using place = await makePlace(peer);
+    for (const mode of ['restore-size', 'files-by-contents', 'blobs-per-file', 'raw-data']) {
+      await expectSameJson(place, 'stats', '--mode', mode);
+      await expectSameJson(place, 'stats', '--mode', mode, place.snapshots[1] ?? '');
+    }
+    await expectSameJson(place, 'stats', '--tag', 'w');
+    await expectSameJson(place, 'stats', '--host', 'nobody');
+    const text = (run: { stdout: string }): string[] => run.stdout.split('\n').filter((line) => !line.startsWith('['));
+    expect(text(await place.ours('stats', '--mode', 'raw-data'))).toEqual(
+      text(await place.theirs('stats', '--mode', 'raw-data')),
+    );
+  });
+
+  it('lists objects and prints files alike', async () => {
+    using place = await makePlace(peer);
+    const { path, ours, theirs, snapshots } = place;
+    for (const kind of ['blobs', 'packs', 'index', 'snapshots', 'keys', 'locks']) {
+      const sorted = (text: string): string[] => text.split('\n').toSorted();
+      const [own, other] = [await ours('list', kind), await theirs('list', kind)];
+      expect(sorted(own.stdout), kind).toEqual(sorted(other.stdout));
+      expect(own.status).toBe(0);
+    }
+    await expectSame(place, 'dump', 'latest', '/data/x/1');
+    await expectSame(place, 'dump', `${snapshots[0] ?? ''}:data`, 'empty');
+    await expectSame(place, 'dump', 'latest');
+    for (const missing of ['/data/x/none', '/data/x/1/below']) {
+      const [own, other] = [await ours('dump', 'latest', missing), await theirs('dump', 'latest', missing)];
+      expect([own.status, own.stdout]).toEqual([other.status, other.stdout]);
+    }
+    const target = join(path, 'dumped');
+    expect(await ours('dump', snapshots[1] ?? '', '/data/big', '--target', target)).toMatchObject({
+      status: 0,
+      stdout: '',
+    });
+    expect(readFileSync(target).equals(readFileSync(join(path, 'data/big')))).toBe(true);
+  });
+
+  it('changes tags so that restic agrees', async () => {
+    using place = await makePlace(peer);
+    const { ours, theirs, snapshots, restic } = place;
+    const tagsOf = async (): Promise<unknown[]> => {
+      const found = JSON.parse(await restic.ok(['snapshots', '--json'])) as Message[];
+      return found.map(({ tags, original }) => [tags, original]);
+    };
+    expect(
+      (await ours('tag', '--add', 'a,b', '--add', 'c', '--remove', 'w', '--json')).stdout.split('\n'),
+    ).toHaveLength(5);
+    expect(await tagsOf()).toEqual(snapshots.map((id) => [['a', 'b', 'c'], id]));
+    expect((await theirs('tag', '--remove', 'a')).status).toBe(0);
+    expect((await ours('tag', '--set', 'only', '--host', 'two')).stdout).toContain('modified 1 snapshots');
+    expect((await tagsOf())[2]).toEqual([['only'], snapshots[2]]);
+    await expectSameJson(place, 'tag', '--remove', 'none');
+    await expectSame(place, 'tag', '--set', '');
+    await expectSame(place, 'tag');
+    await restic.ok(['check']);
+  });
+});
