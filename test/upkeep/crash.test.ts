@@ -4,7 +4,7 @@ import type { FaultPlan } from '@restic-engine/backends';
 import { describe, expect, it } from 'vitest';
 import { filesOf, openStore, readEverything, storeOf } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
-import { checkAll, forAll, forgetDays, makeHistory } from './repository.ts';
+import { checkAll, forAll, forgetDays, makeHistory, packsByType } from './repository.ts';
 
 // A prune or repair may die between any two things it does. What snapshots need is there at every moment, and the next
 // run finishes the work.
@@ -76,6 +76,8 @@ describe.each([1, 2] as const)('in version %i', (version) => {
     const work: Work = (repository) => prune(repository, { maxUnused: 0 });
     await expectSurvival(files, work, async (store) => {
       expect(await readEverything(store)).toBe(expected);
+      // Nothing is named any more that has been removed.
+      expect((await checkAll(store)).errors).toEqual([]);
       const { stats } = await prune(await openStore(store), { maxUnused: 0 });
       expect(stats.bytes.remainingUnused).toBe(0);
       expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
@@ -92,7 +94,11 @@ describe('a repair of the index that dies at any call', () => {
     const expected = await readEverything(await storeOf(whole));
     const lost = whole.find(({ type }) => type === 'index');
     const files = whole.filter((file) => file !== lost);
+    const named = await packsByType(await storeOf(files));
     await expectSurvival(files, repairIndex, async (store) => {
+      const left = await packsByType(store);
+      expect(left.data).toEqual(expect.arrayContaining(named.data));
+      expect(left.tree).toEqual(expect.arrayContaining(named.tree));
       await repairIndex(await openStore(store));
       expect(await readEverything(store)).toBe(expected);
       expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
