@@ -9,7 +9,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 
 function block(language: string, containing: string): string {
-  const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code);
+  const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gm'))].map(
+    ([, code = '']) => code,
+  );
   const found = blocks.find((code) => code.includes(containing));
   if (found === undefined) throw new Error(`README.md has no ${language} block with ${containing}`);
   return found;
@@ -39,7 +41,10 @@ it('the commands work as written', () => {
   const output = inTempDir((folder) => {
     const script = commands.replaceAll('/tmp/', `${folder}/`);
     const restored = `${folder}/restic-engine-restored/docs`;
-    return execFileSync('sh', ['-euc', `${script}\ndiff -r docs ${restored} && echo restored`], { cwd: root, encoding: 'utf8' });
+    return execFileSync('sh', ['-euc', `${script}\ndiff -r docs ${restored} && echo restored`], {
+      cwd: root,
+      encoding: 'utf8',
+    });
   });
   expect(output).toMatch(/snapshot [0-9a-f]{8} saved/);
   expect(output).toMatch(/restored\n$/);

@@ -59,5 +59,10 @@ function contextOf(stream: object): FrameContext | undefined {
 }
 
 function isBinding(value: unknown): value is Binding {
-  return typeof value === 'object' && value !== null && 'onerror' in value && typeof Reflect.get(value, 'writeSync') === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'onerror' in value &&
+    typeof Reflect.get(value, 'writeSync') === 'function'
+  );
 }
