@@ -1,16 +1,18 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodePlatform } from '@restic-engine/repository';
 import { parseTzif, UTC } from '@restic-engine/repo-format';
-import { backup, encodeSnapshot, EngineError, forget, objects } from 'restic-engine';
+import { backup, encodeSnapshot, EngineError, forget, objects, prune } from 'restic-engine';
 import type { ForgetByPolicyOptions, GroupBy, KeepPolicy, Repository, Snapshot } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
+import { both, makePrograms } from '../support/programs.ts';
+import type { Programs } from '../support/programs.ts';
 import { randomFrom } from '../support/random.ts';
 import type { Random } from '../support/random.ts';
 import { initAt, openAt } from '../support/repository.ts';
 import { resticAt } from '../support/restic.ts';
-import type { Message, Restic } from '../support/restic.ts';
+import type { Message, Restic, ResticRun } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 // Hundreds of snapshots of many hosts, paths, tags and time zones; hundreds of policies by chance; the verdicts must be
@@ -198,4 +200,64 @@ await describeWithPeer('restic', 'forget beside restic', (peer) => {
     },
     Math.max(120_000, POLICIES * 600),
   );
+
+  it('prints the tables, the JSON and the refusals of restic', async () => {
+    using place = makePrograms(peer);
+    await fillSmall(place);
+    for (const words of [
+      ['--keep-last', '1', '--group-by', 'host'],
+      ['-v', '--keep-daily', '1', '--keep-within-hourly', '2d', '--keep-tag', 'a,b', '-c', '--host', 'one'],
+      ['--keep-last', '1', '--host', 'one', '-q'],
+      ['--keep-yearly', 'unlimited', '--path', '/nowhere'],
+      [],
+      ['00000000'],
+    ]) {
+      const [own, other] = await both(place, 'forget', '--dry-run', ...words);
+      expect(groupsOf(own), words.join(' ')).toEqual(groupsOf(other));
+    }
+    const [own, other] = await both(place, 'forget', '--dry-run', '--keep-last', '1', '--group-by', 'host', '--json');
+    const byHost = (run: ResticRun): Message[] =>
+      (JSON.parse(run.stdout) as Message[]).toSorted((a, b) => (String(a['host']) < String(b['host']) ? -1 : 1));
+    expect(byHost(own)).toEqual(byHost(other));
+  });
+
+  it('forgets and prunes so that restic finds all in order', async () => {
+    using place = makePrograms(peer);
+    const { ours, theirs, restic } = place;
+    await fillSmall(place);
+    const words = ['forget', '--keep-last', '1', '--group-by', 'host', '--prune', '--max-unused', '0'];
+    const [own, other] = await both(place, ...words, '--dry-run', '--no-lock');
+    const totals = ({ stdout }: ResticRun): string[] =>
+      stdout.split('\n').filter((line) => /^(to delete|total prune|remaining|\d+ snapshots would)/.test(line));
+    expect(totals(own)).toEqual(totals(other));
+    expect(totals(own)).toHaveLength(4);
+    {
+      await using repository = await openAt(join(place.path, 'repo'), { workers: 0 });
+      // What is there must not be left out when data is removed in earnest.
+      await expect(prune(repository, { ignoreSnapshots: [] })).rejects.toMatchObject({ code: 'bad-request' });
+    }
+    expect((await ours(...words)).status).toBe(0);
+    await restic.ok(['check', '--read-data']);
+    expect(JSON.parse((await theirs('snapshots', '--json')).stdout)).toHaveLength(2);
+    expect((await theirs('prune', '--dry-run')).stdout).toMatch(/total prune: +0 blobs/);
+  });
 });
+
+/** Snapshots of two hosts, each with data of its own. */
+async function fillSmall({ path, restic }: Programs): Promise<void> {
+  await initAt(join(path, 'repo'));
+  const data = join(path, 'data');
+  for (const [at, host] of ['one', 'one', 'two', 'one', 'two'].entries()) {
+    writeFileSync(data, randomFrom(at + 1).bytes(100_000));
+    const tags = at % 2 === 0 ? ['--tag', 'a,b'] : [];
+    await restic.ok(['backup', 'data', '--host', host, '--time', `2024-02-2${at} 10:00:00`, ...tags]);
+  }
+}
+
+/** Output without its order: restic's groups come in that of a hash table, and what would be removed, too. */
+function groupsOf({ status, stdout, stderr }: ResticRun): unknown {
+  const lines = stdout
+    .split('\n')
+    .map((line) => (line.startsWith('{') ? line.slice(1, -1).split(' ').toSorted() : line));
+  return { status, stderr, lines: lines.toSorted() };
+}

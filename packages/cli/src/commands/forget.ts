@@ -1,15 +1,17 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ForgetOptions, ForgetResult, GroupBy, KeepCount, KeepPolicy } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
-import { Fatal, Incomplete, InvalidValue, UsageError } from '../failure.ts';
+import { Fatal, Incomplete, InvalidValue } from '../failure.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
 import { collect, parseGroupBy, snapshotFilter, splitTags } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
+import { addPruneFlags, pruneRepository } from './prune.ts';
+import type { PruneFlags } from './prune.ts';
 
-interface Flags extends FilterFlags {
+interface Flags extends FilterFlags, PruneFlags {
   readonly keepLast?: KeepCount | undefined;
   readonly keepHourly?: KeepCount | undefined;
   readonly keepDaily?: KeepCount | undefined;
@@ -28,6 +30,7 @@ interface Flags extends FilterFlags {
   readonly compact?: true | undefined;
   readonly groupBy?: readonly GroupBy[] | undefined;
   readonly dryRun?: true | undefined;
+  readonly prune?: true | undefined;
 }
 
 export function defineForget(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
@@ -51,7 +54,7 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
       `keep ${which}snapshots that are newer than duration (eg. 1y5m7d2h) relative to the latest snapshot`,
     );
   }
-  return command
+  command
     .option('--keep-tag <taglist>', 'keep snapshots with this taglist (can be specified multiple times)', collect)
     .option('--unsafe-allow-remove-all', 'allow deleting all snapshots of a snapshot group')
     .option('--hostname <hostname>', 'the old name of --host', collect)
@@ -77,14 +80,9 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
       parseGroupBy,
     )
     .option('-n, --dry-run', 'do not delete anything, just print what would be done')
-    .option(
-      '--prune',
-      "automatically run the 'prune' command if snapshots have been removed (not available yet)",
-      () => {
-        throw new UsageError('--prune is not available yet');
-      },
-    )
-    .action((ids: readonly string[], flags: Flags) => forget(start(), ids, flags));
+    .option('--prune', "automatically run the 'prune' command if snapshots have been removed");
+  addPruneFlags(command);
+  return command.action((ids: readonly string[], flags: Flags) => forget(start(), ids, flags));
 }
 
 async function forget(context: Context, ids: readonly string[], flags: Flags): Promise<void> {
@@ -114,6 +112,14 @@ async function forget(context: Context, ids: readonly string[], flags: Flags): P
       }
     }
     report(context, result, dryRun);
+    const { removed } = result;
+    if (flags.prune !== true || removed.length === 0) return;
+    const done = dryRun ? 'would be removed, running prune dry run' : 'have been removed, running prune';
+    ui.say(`${removed.length} snapshots ${done}`);
+    await pruneRepository(context, repository, engine, flags, {
+      dryRun,
+      ignoreSnapshots: dryRun ? removed : undefined,
+    });
   });
 }
 

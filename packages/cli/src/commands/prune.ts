@@ -1,18 +1,33 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { PruneLimits, PruneStats } from 'restic-engine';
+import type { PruneLimits, PruneOptions, PruneStats, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { withRepository } from '../open.ts';
+import type { Engine } from '../open.ts';
 import { formatBytes, formatPercent } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
 import { parseSize } from '../values/size.ts';
 
 export function definePrune(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('prune')
     .description('Remove data that no snapshot needs any more.')
-    .option('-n, --dry-run', 'do not modify the repository, just print what would be done')
+    .option('-n, --dry-run', 'do not modify the repository, just print what would be done');
+  addPruneFlags(command);
+  return command.action((flags: PruneFlags & { readonly dryRun?: true | undefined }) => {
+    const { dryRun = false, ...limits } = flags;
+    return prune(start(), dryRun, limits);
+  });
+}
+
+export interface PruneFlags extends PruneLimits {
+  readonly repackSmall?: true | undefined;
+}
+
+/** The flags that `prune` shares with `forget --prune`. */
+export function addPruneFlags(command: CommandUnknownOpts): void {
+  command
     .option(
       '--max-repack-size <size>',
       'stop after repacking this much data in total (allowed suffixes for size: k/K, m/M, g/G, t/T)',
@@ -26,16 +41,7 @@ export function definePrune(program: CommandUnknownOpts, start: Start): CommandU
     .option('--repack-cacheable-only', 'only repack packs which are cacheable')
     .option('--repack-small', 'deprecated: small packs are repacked anyway')
     .option('--repack-smaller-than <below-limit>', 'pack below-limit packfiles (allowed suffixes: m/M)', parseSize)
-    .option('--repack-uncompressed', 'repack all uncompressed data')
-    .action(async ({ dryRun = false, repackSmall, ...limits }) => {
-      const context = start();
-      if (repackSmall === true) {
-        context.ui.warn(
-          '--repack-small is deprecated: small packs are repacked anyway, --repack-smaller-than says which',
-        );
-      }
-      await prune(context, dryRun, limits);
-    });
+    .option('--repack-uncompressed', 'repack all uncompressed data');
 }
 
 /** `5%`, `200M`, `unlimited`. */
@@ -48,32 +54,50 @@ export function parseUnused(text: string): NonNullable<PruneLimits['maxUnused']>
   return `${Number(percent)}%`;
 }
 
-async function prune(context: Context, dryRun: boolean, limits: PruneLimits): Promise<void> {
-  const { globals, signal, ui } = context;
-  if (!globals.lock && !dryRun)
+async function prune(context: Context, dryRun: boolean, flags: PruneFlags): Promise<void> {
+  if (!context.globals.lock && !dryRun)
     throw new Fatal('--no-lock is only applicable in combination with --dry-run for prune command');
-  await withRepository(context, async (repository, engine) => {
-    using report = createPhaseReport(ui, {
-      index: { title: 'loading indexes...', counts: 'index files loaded' },
-      trees: { title: 'finding data that is still in use', counts: 'trees' },
-      repack: { counts: 'packs repacked' },
-      'remove-index': { counts: 'old indexes deleted' },
-      'remove-packs': { counts: 'files deleted' },
-    });
-    const { stats, problems } = await engine.prune(repository, {
-      ...limits,
-      dryRun,
-      lock: globals.lock,
-      retryLockMs: globals.retryLockMs,
-      signal,
-      onProgress: (progress) => report.onProgress(progress),
-      onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
-    });
-    report.finish();
-    for (const problem of problems) ui.warn(problem);
-    if (ui.json) ui.line(summaryJson(stats));
-    else if (!dryRun) ui.say('done');
+  await withRepository(context, (repository, engine) =>
+    pruneRepository(context, repository, engine, flags, { dryRun }),
+  );
+}
+
+/** Prunes and tells of it. */
+export async function pruneRepository(
+  { globals, signal, ui }: Context,
+  repository: Repository,
+  engine: Engine,
+  { repackSmall, maxUnused, maxRepackSize, repackCacheableOnly, repackSmallerThan, repackUncompressed }: PruneFlags,
+  { dryRun = false, ignoreSnapshots }: Pick<PruneOptions, 'dryRun' | 'ignoreSnapshots'>,
+): Promise<void> {
+  if (repackSmall === true) {
+    ui.warn('--repack-small is deprecated: small packs are repacked anyway, --repack-smaller-than says which');
+  }
+  using report = createPhaseReport(ui, {
+    index: { title: 'loading indexes...', counts: 'index files loaded' },
+    trees: { title: 'finding data that is still in use', counts: 'trees' },
+    repack: { counts: 'packs repacked' },
+    'remove-index': { counts: 'old indexes deleted' },
+    'remove-packs': { counts: 'files deleted' },
   });
+  const { stats, problems } = await engine.prune(repository, {
+    maxUnused,
+    maxRepackSize,
+    repackCacheableOnly,
+    repackSmallerThan,
+    repackUncompressed,
+    dryRun,
+    ignoreSnapshots,
+    lock: globals.lock,
+    retryLockMs: globals.retryLockMs,
+    signal,
+    onProgress: (progress) => report.onProgress(progress),
+    onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
+  });
+  report.finish();
+  for (const problem of problems) ui.warn(problem);
+  if (ui.json) ui.line(summaryJson(stats));
+  else if (!dryRun) ui.say('done');
 }
 
 function tellStats(ui: Ui, { blobs, bytes, packs }: PruneStats, dryRun: boolean): void {

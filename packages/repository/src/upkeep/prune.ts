@@ -32,6 +32,8 @@ export interface PruneProgress {
 export interface PruneOptions extends PruneLimits {
   /** Plan, and change nothing. @default false */
   readonly dryRun?: boolean | undefined;
+  /** Plan as if these snapshots were removed already; for dry runs only. */
+  readonly ignoreSnapshots?: readonly Id[] | undefined;
   /** Lock the repository against all others; only a dry run may do without. @default true */
   readonly lock?: boolean | undefined;
   /** How long to wait for locks that are in the way, in milliseconds. @default 0 */
@@ -68,6 +70,9 @@ export async function prune(repository: Repository, options: PruneOptions = {}):
   if (options.repackUncompressed === true && repository.codecSpec.compression === 'off') {
     throw new EngineError('bad-request', 'compression is off, so nothing can be compressed');
   }
+  if (!dryRun && options.ignoreSnapshots !== undefined) {
+    throw new EngineError('bad-request', 'data of snapshots that are there can be left out of a dry run only');
+  }
   if (!lock) {
     if (!dryRun) throw new EngineError('bad-request', 'only a dry run can do without a lock');
     return pruneLocked(repository, options);
@@ -82,8 +87,11 @@ export async function prune(repository: Repository, options: PruneOptions = {}):
 
 async function pruneLocked(repository: Repository, options: PruneOptions): Promise<PruneResult> {
   const { signal, onProgress } = options;
+  const ignored = new Set(options.ignoreSnapshots);
   const snapshots: Id[] = [];
-  for await (const { name } of repository.list('snapshot', { signal })) snapshots.push(name);
+  for await (const { name } of repository.list('snapshot', { signal })) {
+    if (!ignored.has(name)) snapshots.push(name);
+  }
   const table = new BlobTable();
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
