@@ -3,7 +3,7 @@ import { abortedError, decodeLock, encodeLock, EngineError } from '@restic-engin
 import type { Backend, Lock } from '@restic-engine/repo-format';
 import { withFaults } from '../../backends/src/index.ts';
 import type { FaultCall, FaultPlan } from '../../backends/src/index.ts';
-import { listLocks, removeStaleLocks, withLock, withPreparedLock } from '../src/lock.ts';
+import { listLocks, removeStaleLocks, withLock } from '../src/lock.ts';
 import type { LockOptions, RepositoryLock } from '../src/lock.ts';
 import { nodePlatform } from '../src/node-platform.ts';
 import type { Repository } from '../src/repository.ts';
@@ -382,50 +382,6 @@ describe('removing stale locks', () => {
     expect(await removeStaleLocks(repository)).toBe(stale.length);
     expect(await lockFiles(repository)).toEqual(kept.toSorted());
     expect(await removeStaleLocks(repository, { all: true })).toBe(kept.length);
-    expect(await lockFiles(repository)).toEqual([]);
-  });
-});
-
-describe('work that begins while a lock settles', () => {
-  it('begins when the lock file is written, and its result comes with the lock', async () => {
-    const { repository } = await makeRepository();
-    const order: string[] = [];
-    const prepare = async (): Promise<string> => {
-      order.push(`prepare with ${(await lockFiles(repository)).length} lock file`);
-      return 'prepared';
-    };
-    const done = withPreparedLock(repository, {}, prepare, async (lock, prepared) => {
-      order.push(`body with ${prepared}, ${lock.lost === undefined ? 'locked' : 'lost'}`);
-      return 'result';
-    });
-    await vi.advanceTimersByTimeAsync(200);
-    expect(await done).toBe('result');
-    expect(order).toEqual(['prepare with 1 lock file', 'body with prepared, locked']);
-    expect(await lockFiles(repository)).toEqual([]);
-  });
-
-  it('is stopped and waited for when somebody else turns out to hold a lock', async () => {
-    const { repository } = await makeRepository();
-    let stopped = false;
-    const prepare = async (signal: AbortSignal): Promise<never> => {
-      await putLock(repository, { exclusive: true });
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-      stopped = true;
-      throw abortedError(signal);
-    };
-    const done = codeOf(withPreparedLock(repository, {}, prepare, async () => 'never'));
-    await vi.advanceTimersByTimeAsync(200);
-    expect(await done).toBe('locked');
-    expect(stopped).toBe(true);
-    expect(await lockFiles(repository)).toHaveLength(1);
-  });
-
-  it('makes the whole fail when it fails, without a lock left', async () => {
-    const { repository } = await makeRepository();
-    const prepare = (): Promise<never> => Promise.reject(new EngineError('corrupt', 'no index'));
-    const done = codeOf(withPreparedLock(repository, {}, prepare, async () => 'never'));
-    await vi.advanceTimersByTimeAsync(200);
-    expect(await done).toBe('corrupt');
     expect(await lockFiles(repository)).toEqual([]);
   });
 });

@@ -176,75 +176,82 @@ class Thread {
   }
 }
 
+class ThreadPool implements Pool {
+  readonly size: number;
+  #threads: Thread[] = [];
+  #runs = 0;
+  #closed = false;
+
+  constructor(size: number) {
+    this.size = size;
+  }
+
+  warm({ module }: Pick<Task<unknown, unknown>, 'module'>): void {
+    while (!this.#closed && this.#threads.length < this.size) this.#started().warm(module);
+  }
+
+  run<In, Out, Question, Answer>(
+    task: Task<In, Out, Question, Answer>,
+    input: In,
+    options: RunOptions<Question, Answer> = {},
+  ): Promise<Out> {
+    return new Promise<Out>((resolve, reject) => {
+      const { signal, onAsk, transfer = [] } = options;
+      if (this.#closed || signal?.aborted) {
+        reject(signal?.aborted ? abortedError(signal) : closedError());
+        return;
+      }
+      const run = this.#runs++;
+      const thread = this.#leastLoaded();
+      const onAbort = (): void => {
+        thread.forget(run);
+        if (signal !== undefined) reject(abortedError(signal));
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const finish = <T>(settle: (value: T) => void) => {
+        return (value: unknown): void => {
+          signal?.removeEventListener('abort', onAbort);
+          settle(trusted<T>(value));
+        };
+      };
+      const pending: Pending = {
+        resolve: finish<Out>(resolve),
+        reject: finish<unknown>(reject),
+        onAsk: onAsk === undefined ? undefined : (question) => onAsk(trusted<Question>(question)),
+      };
+      thread.run({ kind: 'run', run, module: task.module, name: task.name, input }, pending, transfer);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#threads.map((thread) => thread.end(closedError())));
+  }
+
+  #started(): Thread {
+    const thread = new Thread();
+    this.#threads.push(thread);
+    return thread;
+  }
+
+  #leastLoaded(): Thread {
+    // A thread that crashed has failed its runs; the next ones get another.
+    if (!this.#threads.every((thread) => thread.isAlive)) {
+      this.#threads = this.#threads.filter((thread) => thread.isAlive);
+    }
+    const idle = this.#threads.find((thread) => thread.load === 0);
+    if (idle !== undefined) return idle;
+    if (this.#threads.length < this.size) return this.#started();
+    return this.#threads.reduce((best, thread) => (thread.load < best.load ? thread : best));
+  }
+}
+
 /**
  * A pool of `size` worker threads, started when first used. A worker does not keep the process alive while it has
  * nothing to do.
  */
 export function threadPool(size: number): Pool {
-  let threads: Thread[] = [];
-  let runs = 0;
-  let closed = false;
-
-  function leastLoaded(): Thread {
-    // A thread that crashed has failed its runs; the next ones get another.
-    if (!threads.every((thread) => thread.isAlive)) threads = threads.filter((thread) => thread.isAlive);
-    const idle = threads.find((thread) => thread.load === 0);
-    if (idle !== undefined) return idle;
-    if (threads.length < size) {
-      const thread = new Thread();
-      threads.push(thread);
-      return thread;
-    }
-    return threads.reduce((best, thread) => (thread.load < best.load ? thread : best));
-  }
-
-  return {
-    size,
-    warm({ module }) {
-      while (!closed && threads.length < size) {
-        const thread = new Thread();
-        threads.push(thread);
-        thread.warm(module);
-      }
-    },
-    run<In, Out, Question, Answer>(
-      task: Task<In, Out, Question, Answer>,
-      input: In,
-      options: RunOptions<Question, Answer> = {},
-    ): Promise<Out> {
-      return new Promise<Out>((resolve, reject) => {
-        const { signal, onAsk, transfer = [] } = options;
-        if (closed || signal?.aborted) {
-          reject(signal?.aborted ? abortedError(signal) : closedError());
-          return;
-        }
-        const run = runs++;
-        const thread = leastLoaded();
-        const onAbort = (): void => {
-          thread.forget(run);
-          if (signal !== undefined) reject(abortedError(signal));
-        };
-        signal?.addEventListener('abort', onAbort, { once: true });
-        const finish = <T>(settle: (value: T) => void) => {
-          return (value: unknown): void => {
-            signal?.removeEventListener('abort', onAbort);
-            settle(trusted<T>(value));
-          };
-        };
-        const message: RunMessage = { kind: 'run', run, module: task.module, name: task.name, input };
-        const pending: Pending = {
-          resolve: finish<Out>(resolve),
-          reject: finish<unknown>(reject),
-          onAsk: onAsk === undefined ? undefined : (question) => onAsk(trusted<Question>(question)),
-        };
-        thread.run(message, pending, transfer);
-      });
-    },
-    async [Symbol.asyncDispose]() {
-      closed = true;
-      await Promise.all(threads.map((thread) => thread.end(closedError())));
-    },
-  };
+  return new ThreadPool(size);
 }
 
 /** Values between the two ends of one line have the types of the task; nobody else can post here. */

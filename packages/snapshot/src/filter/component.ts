@@ -54,21 +54,23 @@ export function byteString(text: string): string {
  */
 export function compileComponent(source: string, pattern: string): Component {
   const chunks = new ComponentParser(source, pattern).parse();
+  return compileSimple(chunks) ?? { matches: (name) => matchChunks(chunks, name) };
+}
+
+/** The usual shapes, plain text with a star at most, without the general matcher. */
+function compileSimple(chunks: readonly Chunk[]): Component | undefined {
   const [first = { star: false, items: [] }, second] = chunks;
+  if (chunks.length > 2 || (first.star && chunks.length > 1)) return undefined;
   const head = first.star ? '' : plainText(first);
   const tail = plainText(first.star ? first : second);
-  if (chunks.length === 1 && !first.star && head !== undefined) {
-    return { literal: head, matches: (name) => name === head };
+  if (chunks.length === 1 && !first.star) {
+    return head === undefined ? undefined : { literal: head, matches: (name) => name === head };
   }
-  if (chunks.length === 1 && first.star && tail !== undefined) {
-    return { suffix: tail, matches: tail === '' ? () => true : (name) => name.endsWith(tail) };
-  }
-  if (chunks.length === 2 && !first.star && head !== undefined && tail !== undefined) {
-    const shortest = head.length + tail.length;
-    if (tail === '') return { matches: (name) => name.startsWith(head) };
-    return { matches: (name) => name.length >= shortest && name.startsWith(head) && name.endsWith(tail) };
-  }
-  return { matches: (name) => matchChunks(chunks, name) };
+  if (head === undefined || tail === undefined) return undefined;
+  if (first.star) return { suffix: tail, matches: tail === '' ? () => true : (name) => name.endsWith(tail) };
+  const shortest = head.length + tail.length;
+  if (tail === '') return { matches: (name) => name.startsWith(head) };
+  return { matches: (name) => name.length >= shortest && name.startsWith(head) && name.endsWith(tail) };
 }
 
 function plainText(chunk: Chunk | undefined): string | undefined {
