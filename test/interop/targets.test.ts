@@ -52,7 +52,7 @@ interface Work extends AsyncDisposable {
 
 async function makeWork(): Promise<Work> {
   const folder = makeTempDir();
-  const work = join(folder.path, 'outer', 'work');
+  const work = join(folder.path, 'outer', 'place');
   for (const [path, content] of Object.entries(TREE)) {
     mkdirSync(dirname(join(work, path)), { recursive: true });
     writeFileSync(join(work, path), content);
@@ -107,7 +107,7 @@ await describeWithPeer('restic', 'what gets into a snapshot', (peer) => {
       [['.']],
       [['..']],
       [['x/.', './/rel//b']],
-      [['../work/x']],
+      [['../place/x']],
       [['../../outer']],
       [['rel', 'rel/b']],
       [['rel/b', 'rel']],
