@@ -73,6 +73,8 @@ describe.each([1, 2] as const)('in version %i', (version) => {
   it('a prune that dies at any call leaves every snapshot whole, and the next one finishes', async () => {
     const files = await makeLitter(version);
     const expected = await readEverything(await storeOf(files));
+    const { plan } = await prune(await openStore(await storeOf(files)), { maxUnused: 0, dryRun: true });
+    expect([plan.repack.size, plan.remove.size, plan.unreferenced.size].every((size) => size > 0)).toBe(true);
     const work: Work = (repository) => prune(repository, { maxUnused: 0 });
     await expectSurvival(files, work, async (store) => {
       expect(await readEverything(store)).toBe(expected);

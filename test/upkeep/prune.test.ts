@@ -197,3 +197,24 @@ it('touches nothing when something that is needed is missing', async () => {
   expect(await count()).toBe(before);
   expect(await all(store.list('lock'))).toEqual([]);
 });
+
+it.each(['trees', 'repack', 'remove-index', 'remove-packs'] as const)(
+  'ends in good order when it is told to during %s',
+  async (phase) => {
+    const store = await storeOf(await makeHistory());
+    const repository = await openStore(store);
+    await forgetDays(repository, [0, 1, 2]);
+    const expected = await readEverything(store);
+    const stop = new AbortController();
+    const onProgress = (progress: { phase: string }): void => {
+      if (progress.phase === phase) stop.abort();
+    };
+    const pruning = prune(repository, { maxUnused: 0, signal: stop.signal, onProgress });
+    await expect(pruning).rejects.toMatchObject({ code: 'aborted' });
+    expect(await all(store.list('lock'))).toEqual([]);
+    expect(await readEverything(store)).toBe(expected);
+    await prune(repository, { maxUnused: 0 });
+    expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
+    expect(await readEverything(store)).toBe(expected);
+  },
+);

@@ -3,6 +3,7 @@ import { EngineError } from '@restic-engine/repo-format';
 import type { Call, Id } from '@restic-engine/repo-format';
 import type { PackContents } from '../index/blob-table.ts';
 import type { IndexedRepository } from '../indexed.ts';
+import { Slots } from '../store/slots.ts';
 import type { Report } from './check-structure.ts';
 import { inParallel } from './in-parallel.ts';
 import { sentenceOf } from './problems.ts';
@@ -55,8 +56,8 @@ export interface CheckDataOptions extends Call {
 }
 
 /**
- * Reads the chosen packs; `sizes` has the bytes of each. As many are read at once as the store has connections, and
- * memory holds these. Resolves with the number of packs and bytes.
+ * Reads the chosen packs; `sizes` has the bytes of each. As many are read at once as the store has connections; memory
+ * holds these and one for each worker. Resolves with the number of packs and bytes.
  */
 export async function checkData(
   indexed: IndexedRepository,
@@ -65,12 +66,15 @@ export async function checkData(
   report: Report,
   { signal, onPack }: CheckDataOptions = {},
 ): Promise<{ packs: number; bytes: number }> {
-  const places = indexed.repository.backend.traits.connections;
+  const { backend, pool } = indexed.repository;
+  const loading = new Slots(backend.traits.connections);
+  // While workers look at some, the next are read.
+  const places = backend.traits.connections + pool.size;
   const packs = indexed.table.byPack((pack) => chosen.has(pack));
   const done = { packs: 0, bytes: 0 };
   await inParallel(packs, { places, signal }, async (contents) => {
     const { pack } = contents;
-    const wrong = await verify(indexed, contents, signal);
+    const wrong = await verify(indexed, contents, loading, signal);
     if (wrong.length > 0) {
       const message = `pack ${pack} contains ${wrong.length} errors: ${wrong.join('; ')}`;
       report({ kind: 'pack-damaged', message, pack });
@@ -86,22 +90,27 @@ export async function checkData(
 async function verify(
   indexed: IndexedRepository,
   contents: PackContents,
+  loading: Slots,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const first = await verifyOnce(indexed, contents, signal);
-  return first.length === 0 ? first : verifyOnce(indexed, contents, signal);
+  const first = await verifyOnce(indexed, contents, loading, signal);
+  return first.length === 0 ? first : verifyOnce(indexed, contents, loading, signal);
 }
 
 async function verifyOnce(
   { repository }: IndexedRepository,
   { pack, blobs }: PackContents,
+  loading: Slots,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   let bytes: Uint8Array<ArrayBuffer>;
+  await loading.take();
   try {
     bytes = await repository.backend.load({ type: 'data', name: pack }, undefined, { signal });
   } catch (error) {
     return [sentenceOf(error)];
+  } finally {
+    loading.give();
   }
   const input = { codec: repository.codecSpec, pack, bytes, entries: blobs };
   return repository.pool.run(verifyPack, input, { signal, transfer: [bytes.buffer] });

@@ -9,7 +9,7 @@ import { sealedBatch } from '../store/sealed-batch.ts';
 
 export interface RepackInput {
   readonly codec: CodecSpec;
-  /** A part of a pack, `offset` bytes from its start. */
+  /** A part of a pack, which is the task's, `offset` bytes from its start. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly offset: number;
   readonly blobs: readonly BlobLocation[];
@@ -31,6 +31,8 @@ export const repackBlobs: Task<RepackInput, readonly SealedBlob[]> = task(import
     return { id, type, bytes: stored, uncompressedLength };
   });
   const batch = sealedBatch(sealed);
+  // Collecting garbage comes too late when it is the size of packs.
+  if (!batch.buffers.includes(bytes.buffer)) bytes.buffer.transfer(0);
   return { value: batch.blobs, transfer: batch.buffers };
 });
 

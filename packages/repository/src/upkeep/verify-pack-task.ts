@@ -9,8 +9,8 @@ import type { Task } from '../pool/task.ts';
 export interface VerifyPackInput {
   readonly codec: CodecSpec;
   readonly pack: Id;
-  /** All bytes of the pack. */
-  readonly bytes: Uint8Array;
+  /** All bytes of the pack, which are the task's. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** What the index has of it, by ascending offset. */
   readonly entries: readonly PackEntry[];
 }
@@ -24,6 +24,8 @@ export const verifyPack: Task<VerifyPackInput, readonly string[]> = task(
     const found = sha256(bytes);
     const wrong = found === pack ? [] : [`the content has the hash ${found}`];
     wrong.push(...verifyBlobs(input), ...(await verifyHeader(input)));
+    // Collecting garbage comes too late when it is the size of packs.
+    bytes.buffer.transfer(0);
     return { value: wrong };
   },
 );
