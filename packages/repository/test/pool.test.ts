@@ -20,6 +20,20 @@ describe.each([
     expect(results).toEqual(Array.from({ length: 20 }, (_, i) => ({ i, text: 'ü', big: 2n ** 64n })));
   });
 
+  it('runs the same tasks after it was warmed, also for a module that does not exist', async () => {
+    await using pool = make();
+    pool.warm({ module: 'file:///no/such/module.js' });
+    pool.warm(echo);
+    expect(await pool.run(echo, 'warm')).toBe('warm');
+  });
+
+  it('is not warmed any more when it is closed', async () => {
+    const pool = make();
+    await pool[Symbol.asyncDispose]();
+    pool.warm(echo);
+    expect(await codeOf(pool.run(echo, 1))).toBe('aborted');
+  });
+
   it('answers what tasks ask, each its own', async () => {
     await using pool = make();
     const sums = await Promise.all(
