@@ -1,5 +1,5 @@
 /** What can be wrong with a repository, what a check calls it, and how it comes about. */
-import type { Backend, FileType, Problem, Repository } from 'restic-engine';
+import type { Backend, FileType, CheckProblem, Repository } from 'restic-engine';
 import { createBlobCodec, encodeIndex, encodePackHeader, encodeTree, sha256 } from '@restic-engine/repo-format';
 import type { Node, PackEntry } from '@restic-engine/repo-format';
 import { openStore, saveSnapshot, saveTree } from '../support/damage.ts';
@@ -9,8 +9,8 @@ import { packsByType } from './repository.ts';
 export interface Damage {
   readonly title: string;
   /** The kinds of errors and hints that the check must name, and no others. */
-  readonly errors: readonly Problem['kind'][];
-  readonly hints: readonly Problem['kind'][];
+  readonly errors: readonly CheckProblem['kind'][];
+  readonly hints: readonly CheckProblem['kind'][];
   /** It is seen only when packs are read. */
   readonly inData?: boolean;
   make(store: Backend): Promise<void>;

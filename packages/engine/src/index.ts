@@ -138,11 +138,11 @@ export type { Compression, Lock, MasterKey, ScryptParams } from '@restic-engine/
 export { check, prune, repairIndex } from '@restic-engine/repository';
 export type {
   CheckOptions,
+  CheckProblem,
+  CheckProblemKind,
   CheckProgress,
   CheckResult,
   PackSubset,
-  Problem,
-  ProblemKind,
   PruneLimits,
   PruneOptions,
   PrunePlan,

@@ -25,7 +25,7 @@ export type { SealedBatch } from './store/sealed-batch.ts';
 export { check } from './upkeep/check.ts';
 export type { CheckOptions, CheckProgress, CheckResult } from './upkeep/check.ts';
 export type { PackSubset } from './upkeep/check-data.ts';
-export type { Problem, ProblemKind } from './upkeep/problems.ts';
+export type { CheckProblem, CheckProblemKind } from './upkeep/problems.ts';
 export { prune } from './upkeep/prune.ts';
 export type { PruneOptions, PruneProgress, PruneResult } from './upkeep/prune.ts';
 export type { PruneLimits, PrunePlan, PruneStats } from './upkeep/prune-plan.ts';

@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { CheckResult, Id, PackSubset, Problem, Repository, SnapshotFilter } from 'restic-engine';
+import type { CheckResult, Id, PackSubset, CheckProblem, Repository, SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { withRepository } from '../open.ts';
@@ -147,7 +147,7 @@ function tell(ui: Ui, result: CheckResult): void {
   ui.say('no errors were found');
 }
 
-function tellHints(ui: Ui, hints: readonly Problem[], sound: boolean): void {
+function tellHints(ui: Ui, hints: readonly CheckProblem[], sound: boolean): void {
   const orphaned = hints.filter(({ kind }) => kind === 'pack-orphaned').length;
   for (const { kind, message } of hints) ui.say(message, kind === 'pack-orphaned' ? 2 : 1);
   if (hints.some(({ kind }) => kind === 'pack-duplicate')) {
@@ -162,7 +162,7 @@ function tellHints(ui: Ui, hints: readonly Problem[], sound: boolean): void {
   }
 }
 
-function sentence({ kind, message }: Problem): string {
+function sentence({ kind, message }: CheckProblem): string {
   return kind === 'index-broken' || kind === 'snapshot-broken' ? `error: ${message}` : message;
 }
 

@@ -5,10 +5,10 @@ import type { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import { inParallel } from './in-parallel.ts';
 import { sentenceOf } from './problems.ts';
-import type { Problem } from './problems.ts';
+import type { CheckProblem } from './problems.ts';
 import { walkTrees } from './walk-trees.ts';
 
-export type Report = (problem: Problem) => void;
+export type Report = (problem: CheckProblem) => void;
 
 /** The root trees of snapshots. One that cannot be read is told to `onBroken`, or rejects when it throws. */
 export async function rootsOf(

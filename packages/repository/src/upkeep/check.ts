@@ -11,7 +11,7 @@ import { checkData, checkSubset, choosePacks } from './check-data.ts';
 import type { PackSubset } from './check-data.ts';
 import { checkStructure, rootsOf } from './check-structure.ts';
 import { sentenceOf } from './problems.ts';
-import type { Problem } from './problems.ts';
+import type { CheckProblem } from './problems.ts';
 
 /** Where a check is. `total` where it is known; trees, packs and files are counted. */
 export interface CheckProgress {
@@ -37,9 +37,9 @@ export interface CheckOptions {
 
 export interface CheckResult {
   /** Damage. */
-  readonly errors: readonly Problem[];
+  readonly errors: readonly CheckProblem[];
   /** What is harmless, but not as it should be. */
-  readonly hints: readonly Problem[];
+  readonly hints: readonly CheckProblem[];
   /** Packs whose content is damaged: what can be saved of them must be, and then they must go. */
   readonly damagedPacks: readonly Id[];
   /** `repairIndex` would help. */
@@ -79,8 +79,8 @@ export async function check(repository: Repository, options: CheckOptions = {}):
 
 async function checkLocked(repository: Repository, options: CheckOptions): Promise<CheckResult> {
   const { signal, onProgress } = options;
-  const errors: Problem[] = [];
-  const hints: Problem[] = [];
+  const errors: CheckProblem[] = [];
+  const hints: CheckProblem[] = [];
   const result = (read = { packs: 0, bytes: 0 }): CheckResult => summarize(errors, hints, read);
   // Before the index: it then has all of their blobs, even without a lock.
   const snapshots = options.snapshots ?? (await names(repository, signal));
@@ -121,11 +121,11 @@ async function checkLocked(repository: Repository, options: CheckOptions): Promi
 }
 
 function summarize(
-  errors: readonly Problem[],
-  hints: readonly Problem[],
+  errors: readonly CheckProblem[],
+  hints: readonly CheckProblem[],
   read: { readonly packs: number; readonly bytes: number },
 ): CheckResult {
-  const has = (problems: readonly Problem[], ...kinds: Problem['kind'][]): boolean =>
+  const has = (problems: readonly CheckProblem[], ...kinds: CheckProblem['kind'][]): boolean =>
     problems.some(({ kind }) => kinds.includes(kind));
   const damaged = errors.filter(({ kind }) => kind === 'pack-damaged' || kind === 'pack-size');
   return {
@@ -146,7 +146,7 @@ async function names(repository: Repository, signal: AbortSignal | undefined): P
   return found;
 }
 
-function* duplicatePacks(files: readonly IndexFile[]): Generator<Problem> {
+function* duplicatePacks(files: readonly IndexFile[]): Generator<CheckProblem> {
   const naming = new Map<Id, Id[]>();
   for (const { id, packs } of files) {
     for (const pack of packs.keys()) naming.set(pack, [...(naming.get(pack) ?? []), id]);
@@ -160,8 +160,8 @@ function* duplicatePacks(files: readonly IndexFile[]): Generator<Problem> {
 /** Compares the index with what is stored; resolves with the bytes of each pack that is in both. */
 async function comparePacks(
   { repository, table }: IndexedRepository,
-  errors: Problem[],
-  hints: Problem[],
+  errors: CheckProblem[],
+  hints: CheckProblem[],
   { signal, onProgress }: CheckOptions,
 ): Promise<Map<Id, number>> {
   const stored = new Map<Id, number>();
@@ -192,7 +192,7 @@ async function comparePacks(
   return sizes;
 }
 
-function* unusedBlobs(table: BlobTable, reached: Uint8Array): Generator<Problem> {
+function* unusedBlobs(table: BlobTable, reached: Uint8Array): Generator<CheckProblem> {
   for (const { type, id, pack } of table.entries()) {
     if (reached[table.numberOf(type, id)] === 1) continue;
     yield { kind: 'blob-unused', message: `unused ${type} blob ${id}`, blob: id, pack };

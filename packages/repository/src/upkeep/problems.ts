@@ -3,7 +3,7 @@ import { EngineError } from '@restic-engine/repo-format';
 import type { Code, Id } from '@restic-engine/repo-format';
 
 /** What is wrong, or could be better. */
-export type ProblemKind =
+export type CheckProblemKind =
   /** An index file cannot be read. */
   | 'index-broken'
   /** An index names a pack that is not there. */
@@ -30,8 +30,8 @@ export type ProblemKind =
   | 'blob-unused';
 
 /** One finding. Ids are 64 hex digits. */
-export interface Problem {
-  readonly kind: ProblemKind;
+export interface CheckProblem {
+  readonly kind: CheckProblemKind;
   readonly message: string;
   readonly index?: Id;
   readonly pack?: Id;
