@@ -258,6 +258,6 @@ async function fillSmall({ path, restic }: Programs): Promise<void> {
 function groupsOf({ status, stdout, stderr }: ResticRun): unknown {
   const lines = stdout
     .split('\n')
-    .map((line) => (line.startsWith('{') ? line.slice(1, -1).split(' ').toSorted() : line));
+    .map((line) => (line.startsWith('{') ? line.slice(1, -1).split(' ').toSorted().join(' ') : line));
   return { status, stderr, lines: lines.toSorted() };
 }

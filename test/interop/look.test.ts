@@ -175,6 +175,26 @@ await describeWithPeer('restic', 'looking beside restic', (peer) => {
     expect(readFileSync(target).equals(readFileSync(join(path, 'data/big')))).toBe(true);
   });
 
+  it('packs folders into the same archives', async () => {
+    using place = await makePlace(peer);
+    const { path, ours, theirs, snapshots } = place;
+    const [first = '', second = ''] = snapshots;
+    const [own, other] = [join(path, 'own.tar'), join(path, 'other.tar')];
+    for (const words of [
+      [second, '/'],
+      [second, '/data/x'],
+      [`${first}:data`, '/gone'],
+    ]) {
+      expect((await ours('dump', ...words, '--target', own)).status).toBe(0);
+      expect((await theirs('dump', ...words, '--target', other)).status).toBe(0);
+      const list = (archive: string): string =>
+        tar('-tvf', archive, '--full-time', '--quoting-style=escape').toString();
+      expect(list(own)).toBe(list(other));
+      expect(tar('-xOf', own).equals(tar('-xOf', other)), words.join(' ')).toBe(true);
+    }
+    expect((await ours('dump', second, '/', '--archive', 'zip')).stderr).toContain('zip is not available yet');
+  });
+
   it('changes tags so that restic agrees', async () => {
     using place = await makePlace(peer);
     const { ours, theirs, snapshots, restic } = place;
@@ -195,3 +215,7 @@ await describeWithPeer('restic', 'looking beside restic', (peer) => {
     await restic.ok(['check']);
   });
 });
+
+function tar(...args: string[]): Buffer {
+  return execFileSync('tar', args, { env: { ...process.env, LC_ALL: 'C.UTF-8' }, maxBuffer: 1 << 26 });
+}

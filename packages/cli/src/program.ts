@@ -37,7 +37,7 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'dump',
-    summary: 'Print a backed-up file to stdout',
+    summary: 'Print backed-up files or folders to stdout',
     load: async () => (await import('./commands/dump.ts')).defineDump,
   },
   {

@@ -40,6 +40,8 @@ export { searchBlobs, searchNodes } from './search.ts';
 export type { FoundBlob, SearchBlobsOptions, SearchOptions } from './search.ts';
 export { stats } from './stats.ts';
 export type { CompressionStats, Stats, StatsMode, StatsOptions } from './stats.ts';
+export { packTar } from './dump/tar.ts';
+export type { PackTarOptions } from './dump/tar.ts';
 // change
 export { forget } from './forget/forget.ts';
 export type {

@@ -158,6 +158,19 @@ interface BlobPart {
   readonly to: number;
 }
 
+/** Bytes of a file, by its blobs. Throws `not-found` when one is in no index. */
+export function contentLength(repository: IndexedRepository, { content }: Node): number {
+  let length = 0;
+  for (const id of content ?? []) length += lengthOf(repository, id);
+  return length;
+}
+
+function lengthOf(repository: IndexedRepository, id: Id): number {
+  const length = repository.plainLength('data', id);
+  if (length === undefined) throw new EngineError('not-found', `data blob ${id} is in no index`, { type: 'data', id });
+  return length;
+}
+
 /** The blobs that hold bytes `start` to `end` of a content, and which of their bytes. */
 function selectBlobs(repository: IndexedRepository, content: readonly Id[], start: number, end: number): BlobPart[] {
   const parts: BlobPart[] = [];

@@ -1,10 +1,11 @@
 import { createWriteStream } from 'node:fs';
 import { posix } from 'node:path';
+import process from 'node:process';
 import { pipeline } from 'node:stream/promises';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
-import { Fatal } from '../failure.ts';
+import { Fatal, InvalidValue } from '../failure.ts';
 import { withLockedRepository } from '../open.ts';
 import { collect, snapshotFilter } from '../values/filter.ts';
 
@@ -19,10 +20,11 @@ export function defineDump(program: CommandUnknownOpts, start: Start): CommandUn
   return program
     .command('dump')
     .description(
-      'Print the content of a file in a snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one. Folders, which restic packs into an archive, are not available yet.',
+      'Print a file of a snapshot, or a folder as a tar archive; "/" is the whole snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
     )
     .argument('[snapshotID]')
     .argument('[file]')
+    .option('-a, --archive <format>', 'set archive format, "tar" ("zip" is not available yet)', parseArchive)
     .option(
       '-H, --host <host>',
       'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
@@ -53,14 +55,22 @@ async function dump(context: Context, { snapshot: spec, path, target, filter }: 
     const indexed = await repository.loadIndex({ signal });
     const tree = await engine.findTree(indexed, snapshot.tree, subfolder, { signal });
     const node = path === '/' ? undefined : await engine.findNode(indexed, tree, path, { signal });
-    if (node === undefined || node.type === 'dir') {
-      throw new Fatal(`cannot dump file: "${path.toWellFormed()}" is a folder, which is not available yet`);
-    }
-    if (node.type !== 'file') {
+    if (node !== undefined && node.type !== 'dir' && node.type !== 'file') {
       throw new Fatal(`cannot dump file: "${path.toWellFormed()}" should be a file, but is a "${node.type}"`);
     }
-    const content = engine.readFile(indexed, node, { signal });
+    if (node?.type !== 'file' && target === undefined && process.stdout.isTTY) {
+      throw new Fatal('cannot dump file: stdout is the terminal, please redirect output');
+    }
+    const content =
+      node?.type === 'file'
+        ? engine.readFile(indexed, node, { signal })
+        : engine.packTar(indexed, node?.subtree ?? tree, { prefix: path.slice(1), signal });
     if (target !== undefined) await pipeline(content, createWriteStream(target), { signal });
     else for await (const chunk of content) await context.ui.bytes(chunk);
   });
+}
+
+function parseArchive(format: string): 'tar' {
+  if (format === 'tar') return format;
+  throw new InvalidValue(format === 'zip' ? 'zip is not available yet' : `unknown archive format "${format}"`);
 }
