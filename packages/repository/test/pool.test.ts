@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import process from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { EngineError } from '@restic-engine/repo-format';
 import { inlinePool } from '../src/pool/pool.ts';
@@ -214,5 +216,20 @@ describe('a pool of threads', () => {
     const value = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
     expect(value).toBe('nested');
     await worker.terminate();
+  });
+});
+
+describe('a process with an idle pool', () => {
+  it.each(['warm', 'run', 'warm and run'])('ends by itself after %s', (what) => {
+    const code = `
+      import { threadPool } from ${JSON.stringify(new URL('../src/pool/threads.ts', import.meta.url))};
+      const echo = { module: ${JSON.stringify(new URL('./tasks.ts', import.meta.url))}, name: 'echo' };
+      const pool = threadPool(2);
+      if (${JSON.stringify(what)}.includes('warm')) pool.warm(echo);
+      if (${JSON.stringify(what)}.includes('run')) console.log(await pool.run(echo, 'ran'));
+      console.log('end');`;
+    const args = ['--conditions=@restic-engine/source', '--input-type=module', '--eval', code];
+    const output = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 15_000 });
+    expect(output).toBe(what.includes('run') ? 'ran\nend\n' : 'end\n');
   });
 });

@@ -96,12 +96,13 @@ class Thread {
       execArgv: process.execArgv.filter((option) => INHERITED.test(option)),
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
-    this.#worker.unref();
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
     // Without its message a run would wait for ever.
     this.#worker.on('messageerror', (error) => void this.end(error));
     this.#worker.on('exit', () => this.#die(new Error('a worker thread ended')));
+    // Only a run keeps the process alive.
+    this.#worker.unref();
   }
 
   get isAlive(): boolean {
