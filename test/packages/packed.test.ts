@@ -69,6 +69,45 @@ describe('restic-engine as installed from its tarball', { timeout: 120_000 }, ()
     expect(names.filter((name) => name !== '__esModule')).toEqual(exported);
   });
 
+  it('runs the embedding program: 1,000 objects, one changed, one read back', async ({ app }) => {
+    const program = await readFile(join(root, 'test', 'e2e', 'embed-program.mjs'), 'utf8');
+    await writeFile(join(app, 'embed.mjs'), program);
+    const { ok, output } = await run(process.execPath, ['embed.mjs', join(app, 'embedded-repository')], app);
+    expect(ok, output).toBe(true);
+    const seen = JSON.parse(output) as { inMemory: object; onDisk: object };
+    expect(seen.inMemory).toMatchObject({ first: 1000, second: 1, unmodified: 999, content: '{"i":"changed"}' });
+    expect(seen.onDisk).toEqual(seen.inMemory);
+  });
+
+  it.for([
+    ['import', 'files.mjs', "import * as engine from 'restic-engine'; main();"],
+    ['require', 'files.cjs', "const engine = require('restic-engine'); main();"],
+  ] as const)('backs up and restores files in worker threads, by %s', async ([way, file, start], { app }) => {
+    const code = `
+      ${start}
+      async function main() {
+        const { randomBytes } = await import('node:crypto');
+        const { mkdirSync, readFileSync, writeFileSync } = await import('node:fs');
+        const folder = ${JSON.stringify(join(app, `files-${way}`))};
+        mkdirSync(folder + '/data/sub', { recursive: true });
+        const content = randomBytes(20_000_000);
+        writeFileSync(folder + '/data/large', content);
+        writeFileSync(folder + '/data/sub/small', 'small');
+        const backend = engine.localBackend(folder + '/repository');
+        await engine.initRepository({ backend, password: 'packed', kdf: { N: 1024, r: 8, p: 1 } });
+        const repository = await engine.openRepository({ backend, password: 'packed', workers: 2 });
+        const source = engine.files({ targets: ['data'], cwd: folder });
+        const { errors, problems } = await engine.backup(repository, { source });
+        const restored = await engine.restore(repository, { snapshot: 'latest', target: folder + '/restored' });
+        await repository[Symbol.asyncDispose]();
+        const same = readFileSync(folder + '/restored/data/large').equals(content);
+        const small = readFileSync(folder + '/restored/data/sub/small', 'utf8');
+        console.log(JSON.stringify({ errors, problems, failed: restored.errors, same, small }));
+      }`;
+    const seen: unknown = JSON.parse(await runInApp(app, file, code));
+    expect(seen).toEqual({ errors: [], problems: [], failed: [], same: true, small: 'small' });
+  });
+
   it('has types', async ({ app }) => {
     await writeFile(
       join(app, 'use.mts'),
