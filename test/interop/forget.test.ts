@@ -256,8 +256,7 @@ async function fillSmall({ path, restic }: Programs): Promise<void> {
 
 /** Output without its order: restic's groups come in that of a hash table, and what would be removed, too. */
 function groupsOf({ status, stdout, stderr }: ResticRun): unknown {
-  const lines = stdout
-    .split('\n')
-    .map((line) => (line.startsWith('{') ? line.slice(1, -1).split(' ').toSorted().join(' ') : line));
+  const words = (line: string): string => line.slice(1, -1).split(' ').toSorted().join(' ');
+  const lines: string[] = stdout.split('\n').map((line) => (line.startsWith('{') ? words(line) : line));
   return { status, stderr, lines: lines.toSorted() };
 }

@@ -31,6 +31,9 @@ export class LinePrinter {
   flush(): Promise<void> {
     const bytes = this.#engine.pathToBytes(this.#text);
     this.#text = '';
-    return (this.#written = this.#written.then(() => this.#ui.bytes(bytes)));
+    this.#written = this.#written.then(() => this.#ui.bytes(bytes));
+    // Whoever does not wait for a line meets the error at the last flush.
+    this.#written.catch(() => undefined);
+    return this.#written;
   }
 }
