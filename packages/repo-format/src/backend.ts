@@ -54,7 +54,8 @@ export interface Backend extends AsyncDisposable {
   create(call?: Call): Promise<void>;
   /**
    * Stores the concatenation of `segments` as one file, whole or not at all. Resolves when a crash can no longer lose
-   * it. The segments stay the caller's and must not change meanwhile; a wrapper may send them again.
+   * it. The segments stay the caller's and do not change meanwhile, so a wrapper may send them again. Once `save` has
+   * settled their memory may be gone: a backend that keeps bytes copies them.
    */
   save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void>;
   /**
