@@ -124,6 +124,29 @@ describe('tagging', () => {
   });
 });
 
+describe('tagging when the store fails', () => {
+  it.each(['save', 'remove'] as const)('never loses a snapshot: %s', async (method) => {
+    let armed = false;
+    const { repository, backend } = await makeRepository({
+      faults: [
+        {
+          when: (call) => armed && call.method === method && call.file?.type === 'snapshot',
+          effect: { kind: 'fail-before', error: new EngineError('denied', 'may not') },
+        },
+      ],
+    });
+    const id = await put(repository);
+    armed = true;
+    const { changed, failed } = await tag(repository, { add: ['a'] });
+    expect(changed).toEqual([]);
+    expect(failed).toMatchObject([{ id, error: { code: 'denied' } }]);
+    // Until the old one can be removed there are both.
+    expect(await names(backend, 'snapshot')).toHaveLength(method === 'save' ? 1 : 2);
+    expect(await names(backend, 'snapshot')).toContain(id);
+    expect(await names(backend, 'lock')).toEqual([]);
+  });
+});
+
 describe('grouping', () => {
   it('goes by what is asked for, without regard to the order of paths and tags', () => {
     const entry = (id: string, more: Partial<Snapshot>) => ({ ...BASE, ...more, id });
