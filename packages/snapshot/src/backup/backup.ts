@@ -81,19 +81,21 @@ export async function backup(repository: Repository, options: BackupOptions): Pr
   const result = await withPreparedLock(
     repository,
     { retryMs, signal, onLeft },
-    (reading) => prepare(repository, { ...facts, signal: reading }),
+    (reading) => prepare(repository, { ...facts, signal: reading }, opened),
     (lock, prepared) => backupLocked(repository, { ...facts, signal: lock.signal }, opened, prepared),
   );
   return { ...result, problems: [...tracker.problems] };
 }
 
 /** What a backup must know of the repository; read while the lock settles. */
-async function prepare(repository: Repository, run: Run): Promise<Prepared> {
+async function prepare(repository: Repository, run: Run, opened: OpenedTree | undefined): Promise<Prepared> {
   const { options, signal } = run;
-  repository.pool.warm(storeFiles);
   const hasParent = options.source.kind === 'tree' || options.source.hasParent;
   // Snapshots before the index: then the index has every blob of the parent.
   const parent = hasParent ? await findParent(repository, options, run) : undefined;
+  // With a parent there may be nothing for threads to do; without one there is.
+  if (parent === undefined) repository.pool.warm(storeFiles);
+  opened?.warm?.();
   return { parent, indexed: await repository.loadIndex({ signal }) };
 }
 

@@ -23,6 +23,8 @@ export interface OpenedTree {
   /** For the snapshot and for the search of a parent. */
   readonly paths: readonly string[];
   readonly root: SourceDirectory;
+  /** Gets ready what a walk needs, while the caller waits for something else. */
+  warm?(): void;
   /** Counts what a walk will find, as far as it has got; for progress only. */
   count?(): Iterable<SourceCount>;
 }

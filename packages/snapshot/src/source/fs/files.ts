@@ -58,25 +58,30 @@ function openFiles(options: FilesOptions, context: SourceContext): OpenedTree {
   const fs = localTargets(options.cwd ?? process.cwd());
   const plan = planTargets(options.targets, fs);
   for (const { target, problem } of plan.missing) context.onError(target, problem);
+  let settings: MetadataSettings | undefined;
+  const walk: Walk = {
+    selector: selectorFor(options, plan.paths, context),
+    get settings() {
+      return (settings ??= settingsFor(options, context));
+    },
+    context,
+  };
+  return {
+    paths: plan.paths,
+    root: planned(plan.children, '', walk),
+    warm: () => void walk.settings,
+    ...(options.scan === false ? {} : { count: () => count(plan.children, walk) }),
+  };
+}
+
+function settingsFor({ withAtime = false }: FilesOptions, context: SourceContext): MetadataSettings {
   const native = loadNative();
   if (native === undefined) {
     context.onProblem(
       'extended attributes are not kept: the optional package koffi is not installed, or has no calls here',
     );
   }
-  const walk: Walk = {
-    selector: selectorFor(options, plan.paths, context),
-    settings: {
-      zone: context.platform.zone,
-      users: createUserDatabase(),
-      native,
-      withAtime: options.withAtime ?? false,
-    },
-    context,
-  };
-  const root = planned(plan.children, '', walk);
-  const opened: OpenedTree = { paths: plan.paths, root };
-  return options.scan === false ? opened : { ...opened, count: () => count(plan.children, walk) };
+  return { zone: context.platform.zone, users: createUserDatabase(), native, withAtime };
 }
 
 function selectorFor(options: FilesOptions, targets: readonly string[], context: SourceContext): Selector {
