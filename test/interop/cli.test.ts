@@ -215,6 +215,10 @@ await describeWithPeer('restic', 'the command line beside restic', (peer) => {
       expect(messageOf(run.stderr, 'error')).toMatchObject({ during: 'restore', item: '/data/a.txt' });
       expect(messageOf(run.stderr, 'exit_error')['message']).toBe('Fatal: There were 1 errors');
     }
+    for (const run of await same(3, 'backup', '--stdin-from-command', '--', 'true')) {
+      expect(run.stderr).toMatch(/error: failed to save \/stdin: .*no data read/);
+    }
+    await same(3, 'backup', '--stdin');
     for (const run of await same(12, 'snapshots', '--json', '--password-command', 'echo wrong')) {
       expect(messageOf(run.stderr, 'exit_error')['message']).toBe('Fatal: wrong password or no key found');
     }

@@ -57,6 +57,9 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   if (!(packSize >= MIN_PACK_SIZE && packSize <= MAX_PACK_SIZE)) {
     throw new EngineError('bad-request', 'the pack size must be between 4 MiB and 128 MiB', { packSize });
   }
+  const { workers = Math.min(availableParallelism(), MAX_WORKERS) } = options;
+  if (!(Number.isSafeInteger(workers) && workers >= 0))
+    throw new RangeError('workers must be a whole number of at least 0');
   const sealedConfig = await backend
     .load({ type: 'config', name: '' }, undefined, { signal })
     .catch((cause: unknown) => {
@@ -69,7 +72,6 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
       : { key: options.masterKey, keyId: undefined };
   const sealer = createSealer(key);
   const config = decodeConfig(sealer.open(sealedConfig));
-  const workers = options.workers ?? Math.min(availableParallelism(), MAX_WORKERS);
   return new Repository({
     backend,
     config,

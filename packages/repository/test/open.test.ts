@@ -65,6 +65,9 @@ describe('opening a repository', () => {
     for (const packSize of [0, (4 << 20) - 1, (128 << 20) + 1, Number.NaN]) {
       expect(await codeOf(opened(backend, { packSize }))).toBe('bad-request');
     }
+    for (const workers of [-1, 1.5, Number.NaN]) {
+      await expect(opened(backend, { workers })).rejects.toThrow(RangeError);
+    }
     expect(await codeOf(opened(backend, { signal: AbortSignal.abort() }))).toBe('aborted');
     expect(await codeOf(opened(backend, { masterKey: generateMasterKey() }))).toBe('corrupt');
   });

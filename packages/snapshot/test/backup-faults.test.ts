@@ -107,6 +107,23 @@ describe('files that change while they are backed up', () => {
   });
 });
 
+describe('a directory that cannot be listed', () => {
+  it('is named by its place on this machine, as files are', async () => {
+    using temp = makeTempDir();
+    write(temp.path, { a: '1' });
+    const { repository } = await makeRepository();
+    const open = (): never => {
+      throw new EngineError('denied', 'not for you');
+    };
+    const { node } = fileEntry('', 'closed', 0);
+    const closed: SourceEntry = { kind: 'directory', path: '/closed', realPath: '/srv/data/closed', node, open };
+    const { errors } = await backup(repository, {
+      source: sourceOf(() => [closed, fileEntry(join(temp.path, 'a'), 'a', 1)]),
+    });
+    expect(errors.map(({ path, error }) => [path, error.code])).toContainEqual(['/srv/data/closed', 'denied']);
+  });
+});
+
 describe('a backup that fails', () => {
   it('rejects when there is nothing to back up, or the source throws', async () => {
     using temp = makeTempDir();

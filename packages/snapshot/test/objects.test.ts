@@ -4,7 +4,7 @@ import { chunks, parsePolynomial, rabin, RESTIC_SIZES } from '@restic-engine/chu
 import { sha256 } from '@restic-engine/repo-format';
 import type { Repository } from '@restic-engine/repository';
 import { backup } from '../src/backup/backup.ts';
-import type { BackupResult } from '../src/backup/types.ts';
+import type { BackupOptions, BackupResult } from '../src/backup/types.ts';
 import { objects, stream } from '../src/source/objects.ts';
 import type { ObjectEntry } from '../src/source/source.ts';
 import { codeOf, contentsOf, makeRepository, names, nodesOf, noise, opened, POLYNOMIAL } from './harness.ts';
@@ -124,6 +124,22 @@ describe('backing up objects', () => {
     }
     expect(await codeOf(store(repository, []))).toBe('bad-request');
     expect(await names(backend, 'snapshot')).toEqual([]);
+  });
+
+  it('refuses at once what would be dropped, wait forever or make a snapshot that nobody can read', async () => {
+    const { repository, backend } = await makeRepository();
+    const wrong: [Partial<BackupOptions>, typeof TypeError | typeof RangeError][] = [
+      [{ source: stream({ content: [42] as unknown as string[] }) }, TypeError],
+      [{ source: objects([{ path: 'a', content: [['b']] as unknown as string[] }]) }, TypeError],
+      [{ readConcurrency: 0 }, RangeError],
+      [{ readConcurrency: Number.NaN }, RangeError],
+      [{ tags: [1] as unknown as string[] }, TypeError],
+      [{ tags: 'a' as unknown as string[] }, TypeError],
+    ];
+    for (const [options, kind] of wrong) {
+      await expect(backup(repository, { source: objects(entriesOf({ a: '' })), ...options })).rejects.toThrow(kind);
+    }
+    expect([...(await names(backend, 'snapshot')), ...(await names(backend, 'lock'))]).toEqual([]);
   });
 
   it('takes objects and contents from generators, once', async () => {

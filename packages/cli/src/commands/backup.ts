@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { addAbortSignal } from 'node:stream';
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { GroupBy, Source } from 'restic-engine';
+import type { GroupBy, ItemError, Source } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, UsageError } from '../failure.ts';
 import type { Environment } from '../globals.ts';
@@ -154,8 +154,12 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
       onItem: report.onItem,
       onError: report.onError,
     });
+    const isEmpty = streamed && result.summary.totalBytesProcessed === 0;
+    // As restic: whoever was to write has most likely failed, and a pipe does not tell.
+    if (isEmpty) report.onError(noData(engine, result.snapshot.paths.join()));
     report.finish(result);
-    if (result.errors.length > 0) throw new Incomplete(3, 'Warning: at least one source file could not be read');
+    if (isEmpty || result.errors.length > 0)
+      throw new Incomplete(3, 'Warning: at least one source file could not be read');
   });
 }
 
@@ -171,6 +175,10 @@ function checkStdin(args: readonly string[], flags: Flags): void {
   if (flags.stdinFromCommand) {
     if (args.length === 0) throw new UsageError('no command was specified as argument');
   } else if (args.length > 0) throw new Fatal('--stdin was specified and files/dirs were listed as arguments');
+}
+
+function noData({ EngineError }: Engine, path: string): ItemError {
+  return { path, during: 'archival', error: new EngineError('io', `failed to save ${path}: no data read`) };
 }
 
 /** What is being read may never end, so the signal must end it. */

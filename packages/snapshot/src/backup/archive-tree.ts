@@ -125,7 +125,7 @@ export class TreeArchiver {
       directory = entry.open();
     } catch (error) {
       if (!EngineError.is(error)) throw error;
-      this.#tracker.failed(entry.path, error);
+      this.#tracker.failed(entry.realPath, error, entry.path);
       return [];
     }
     if (this.#trees.isSpent) await this.#trees.take(0);

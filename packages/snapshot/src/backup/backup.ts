@@ -60,6 +60,7 @@ interface Archived {
  * ```
  */
 export async function backup(repository: Repository, options: BackupOptions): Promise<BackupResult> {
+  check(options);
   const { platform } = repository;
   const { retryLockMs: retryMs, signal, time } = options;
   const tracker = new Tracker(options);
@@ -85,6 +86,14 @@ export async function backup(repository: Repository, options: BackupOptions): Pr
     (lock, prepared) => backupLocked(repository, { ...facts, signal: lock.signal }, opened, prepared),
   );
   return { ...result, problems: [...tracker.problems] };
+}
+
+/** What would otherwise be met late: as a backup that waits forever, or a snapshot that no program can read. */
+function check({ readConcurrency = 1, tags = [] }: BackupOptions): void {
+  if (!(Number.isSafeInteger(readConcurrency) && readConcurrency > 0))
+    throw new RangeError('readConcurrency must be a whole number of at least 1');
+  if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string'))
+    throw new TypeError('tags must be an array of strings');
 }
 
 /** What a backup must know of the repository; read while the lock settles. */

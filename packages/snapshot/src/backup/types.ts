@@ -78,6 +78,7 @@ export interface BackupItem {
 
 /** An entry that failed; everything else went on. */
 export interface ItemError {
+  /** Backing up: where it is on this machine, absolute. Restoring: where it is in the snapshot. */
   readonly path: string;
   readonly during: 'scan' | 'archival' | 'restore';
   readonly error: EngineError;

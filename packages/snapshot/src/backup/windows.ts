@@ -5,6 +5,18 @@ export interface ContentWindow {
   readonly final: boolean;
 }
 
+/** What is neither bytes nor text has no length that counts: without this look it would be dropped in silence. */
+function bytesOf(piece: unknown): Uint8Array {
+  if (typeof piece === 'string') return new TextEncoder().encode(piece);
+  if (isBytes(piece)) return piece;
+  throw new TypeError('a content must consist of bytes (Uint8Array) or text');
+}
+
+/** Also of another realm, such as that of a test runner, where `instanceof` does not know it. */
+function isBytes(value: unknown): value is Uint8Array {
+  return Object.prototype.toString.call(value) === '[object Uint8Array]';
+}
+
 /**
  * A generator whose `next(rest)` gives the next window, `rest` first. Every window but the last has `size` bytes; each
  * has a buffer of its own, to be kept or transferred. Text counts as UTF-8.
@@ -16,7 +28,7 @@ export async function* windows(
   let window = new Uint8Array(size);
   let length = 0;
   for await (const piece of pieces) {
-    let bytes = typeof piece === 'string' ? new TextEncoder().encode(piece) : piece;
+    let bytes = bytesOf(piece);
     while (bytes.length > size - length) {
       window.set(bytes.subarray(0, size - length), length);
       bytes = bytes.subarray(size - length);

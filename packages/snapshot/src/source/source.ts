@@ -41,7 +41,13 @@ export interface SourceDirectory {
 }
 
 export type SourceEntry =
-  | { readonly kind: 'directory'; readonly path: string; readonly node: Node; open(): SourceDirectory }
+  | {
+      readonly kind: 'directory';
+      readonly path: string;
+      readonly node: Node;
+      readonly realPath: string;
+      open(): SourceDirectory;
+    }
   | { readonly kind: 'file'; readonly path: string; readonly node: Node; readonly realPath: string }
   | { readonly kind: 'other'; readonly path: string; readonly node: Node };
 

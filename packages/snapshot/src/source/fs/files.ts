@@ -119,7 +119,7 @@ function plannedEntry(target: TargetNode, path: string, walk: Walk): SourceEntry
     const stat = statExact(target.path);
     const request = { path: target.path, name: target.name, aboveTarget: true, onProblem: problemTeller(context) };
     const node = readMetadata(request, stat, settings);
-    return { kind: 'directory', path, node, open: () => planned(target.children, path, walk) };
+    return { kind: 'directory', path, node, realPath: target.path, open: () => planned(target.children, path, walk) };
   } catch (error) {
     context.onError(target.path, fromNodeError(error, target.path));
     return undefined;
@@ -143,7 +143,8 @@ function entryAt(realPath: string, name: string, path: string, explicit: boolean
 }
 
 function entryOf(node: Node, realPath: string, path: string, stat: BigIntStats, walk: Walk): SourceEntry {
-  if (stat.isDirectory()) return { kind: 'directory', path, node, open: () => directory(realPath, path, walk) };
+  if (stat.isDirectory())
+    return { kind: 'directory', path, node, realPath, open: () => directory(realPath, path, walk) };
   return node.type === 'file' ? { kind: 'file', path, node, realPath } : { kind: 'other', path, node };
 }
 
