@@ -134,8 +134,9 @@ await describeWithPeer('restic', 'looking beside restic', (peer) => {
   it('adds up alike', async () => {
     using place = await makePlace(peer);
     for (const mode of ['restore-size', 'files-by-contents', 'blobs-per-file', 'raw-data']) {
-      await expectSameJson(place, 'stats', '--mode', mode);
-      await expectSameJson(place, 'stats', '--mode', mode, place.snapshots[1] ?? '');
+      // Of several snapshots restic reads whichever comes first, and there a content counts at the first path it is seen at.
+      if (mode !== 'blobs-per-file') await expectSameJson(place, 'stats', '--mode', mode);
+      for (const snapshot of place.snapshots) await expectSameJson(place, 'stats', '--mode', mode, snapshot);
     }
     await expectSameJson(place, 'stats', '--tag', 'w');
     await expectSameJson(place, 'stats', '--host', 'nobody');
