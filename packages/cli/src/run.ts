@@ -7,6 +7,7 @@ import { explain, UsageError } from './failure.ts';
 import type { Failure } from './failure.ts';
 import { expandVerbose, findOperands } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
+import { refuseGarbled } from './garbled.ts';
 import type { Environment } from './globals.ts';
 import { buildProgram, isMissingCommand } from './program.ts';
 import { INTERRUPTED, listenForInterrupts } from './signals.ts';
@@ -19,6 +20,7 @@ export async function run(words: readonly string[], env: Environment): Promise<n
   let context: Context | undefined;
   const start: Start = () => (context = createContext(flags, env, interrupts.signal));
   try {
+    await refuseGarbled(words);
     const [command] = findOperands(argv);
     if (isMissingCommand(command)) throw new UsageError(`the command ${command} is not available yet`);
     const program = await buildProgram(argv, flags, start);

@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { initAt, messages, PASSWORD, runProgram, whileLocked } from './program.ts';
+import { initAt, messages, PASSWORD, runProgram, runShell, whileLocked } from './program.ts';
+import type { Run } from './program.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 const LOADED = ['--import', fileURLToPath(new URL('print-modules.mjs', import.meta.url))];
@@ -114,6 +115,18 @@ describe('exit statuses', () => {
     const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots'], { env: { RESTIC_PASSWORD: '' } });
     expect(status).toBe(1);
     expect(stderr).toContain('--insecure-no-password');
+  });
+
+  it('refuses paths that are not UTF-8 instead of taking others, and takes U+FFFD for what it is', async () => {
+    using dir = makeTempDir();
+    const initRaw = (bytes: string): Promise<Run> =>
+      // A shell makes the bytes: Node cannot pass them on.
+      runShell(`"$0" "$@" -r "$(printf '${dir.path}/r${bytes}')" init`);
+    const garbled = await initRaw('\\377');
+    expect([garbled.status, readdirSync(dir.path)]).toEqual([1, []]);
+    expect(garbled.stderr).toContain('not UTF-8');
+    expect((await initRaw('\\357\\277\\275')).status).toBe(0);
+    expect(readdirSync(dir.path)).toEqual(['r\ufffd']);
   });
 
   it('takes a password from standard input, but not beside data', async () => {

@@ -7,6 +7,8 @@ export const PASSWORD = 'correct horse';
 const CHEAP = { N: 128, r: 1, p: 1 };
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
+const CONDITIONS = ['--conditions=@restic-engine/source'];
+
 export interface Run {
   readonly status: number | null;
   readonly stdout: string;
@@ -25,9 +27,17 @@ export interface RunOptions {
 
 /** Runs the program from its sources, in an environment in which no setting of this machine counts. */
 export function runProgram(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  return start(process.execPath, [...CONDITIONS, ...(options.node ?? []), MAIN, ...args], options);
+}
+
+/** Runs a line of the shell, in which `"$0" "$@"` is the program. */
+export function runShell(line: string, options: RunOptions = {}): Promise<Run> {
+  return start('sh', ['-c', line, process.execPath, ...CONDITIONS, MAIN], options);
+}
+
+function start(program: string, words: readonly string[], options: RunOptions): Promise<Run> {
   const { PATH = '', TMPDIR } = process.env;
-  const words = ['--conditions=@restic-engine/source', ...(options.node ?? []), MAIN, ...args];
-  const child = spawn(process.execPath, words, {
+  const child = spawn(program, words, {
     cwd: options.cwd,
     env: { PATH, TZ: 'UTC', ...(TMPDIR && { TMPDIR }), RESTIC_PASSWORD: PASSWORD, ...options.env },
   });
