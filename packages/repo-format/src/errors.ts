@@ -48,6 +48,7 @@ export const CODES = {
   aborted: { retryable: false, exit: 130 },
 } as const;
 
+/** Why something failed; docs/errors.md explains each. */
 export type Code = keyof typeof CODES;
 
 /** What an error says beside its message: ids, offsets, lengths, paths. JSON-safe and free of secrets. */

@@ -4,6 +4,7 @@ import { requiredText, wrongField } from './json/fields.ts';
 import { encodeObject, parseObject, textOrEmpty, uintOrZero } from './json/object.ts';
 import { parseTimestamp } from './time/timestamp.ts';
 
+/** A lock as its file has it (restic design document, "Locks"): who holds it, and since when. */
 export interface Lock {
   /** When it was made, or refreshed last. */
   readonly time: Timestamp;

@@ -38,6 +38,10 @@ export interface SnapshotSummary {
   readonly unknown?: Readonly<Record<string, string>> | undefined;
 }
 
+/**
+ * A snapshot as its file has it (restic design document, "Snapshots"). `tree` is the root; `original` is the
+ * snapshot that this one was made from by changing tags or rewriting.
+ */
 export interface Snapshot {
   readonly time: Timestamp;
   readonly parent?: Id | undefined;

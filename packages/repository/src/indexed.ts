@@ -12,6 +12,10 @@ import type { Repository } from './repository.ts';
 /** The largest blob, sealed: a gibibyte. An index may lie, and memory is taken before that can be seen. */
 const MAX_RANGE_BYTES = 2 ** 30 + SEAL_OVERHEAD;
 
+/**
+ * A repository of which the index is in memory: blobs can be found and read. Made by `repository.loadIndex()`; it shows
+ * what was stored when it was made, and ends with its repository.
+ */
 export class IndexedRepository {
   readonly repository: Repository;
   readonly table: BlobTable;

@@ -66,6 +66,7 @@ export async function listKeys(repository: Repository, call: Call = {}): Promise
   return infos;
 }
 
+/** A key to add. Text counts as its UTF-8 bytes; names are for people, by default this process's. */
 export interface AddKeyOptions extends Call {
   readonly password: string | Uint8Array;
   readonly username?: string | undefined;

@@ -28,6 +28,7 @@ const UNREADABLE_RETRY_MS = [5_000, 10_000, 20_000];
 const RETRY_FIRST_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
 
+/** Which lock is taken, and how long to wait for it. */
 export interface LockOptions {
   /** Excludes every other lock. @default false */
   readonly exclusive?: boolean | undefined;

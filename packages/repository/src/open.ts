@@ -24,6 +24,7 @@ import { formatInstant } from './time.ts';
 
 const MAX_WORKERS = 8;
 
+/** What opening needs: a backend, and a password or the master key. Everything else has a default. */
 export interface OpenOptions {
   readonly backend: Backend;
   /** Text counts as its UTF-8 bytes. */
@@ -85,6 +86,7 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   });
 }
 
+/** How a new repository is made. */
 export interface InitOptions {
   readonly backend: Backend;
   readonly password: string | Uint8Array;
@@ -98,6 +100,7 @@ export interface InitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A repository that has been made. */
 export interface InitResult {
   /** The id in the config, 64 hex digits. */
   readonly id: Id;

@@ -7,6 +7,10 @@ export interface Instant {
   readonly nanoseconds: number;
 }
 
+/**
+ * What the engine asks of the machine: time, names, processes. The default is this machine; tests and reproducible runs
+ * give one of their own to `initRepository` and `openRepository`.
+ */
 export interface Platform {
   now(): Instant;
   /** The zone that times are written in; restic uses the local one. */

@@ -26,6 +26,10 @@ export interface RepositoryParts {
   readonly pool: Pool;
 }
 
+/**
+ * An open repository: its files can be listed and read, locks taken. Disposing ends its worker threads and makes what
+ * is under way fail with `aborted`; the backend stays the caller's.
+ */
 export class Repository implements AsyncDisposable {
   /**
    * The key file that opened the repository, or took the place of that one since; undefined when a raw master key

@@ -21,10 +21,12 @@ export interface SnapshotFilter {
   readonly paths?: readonly string[] | undefined;
 }
 
+/** Which snapshots to list. */
 export interface ListSnapshotsOptions extends Call {
   readonly filter?: SnapshotFilter | undefined;
 }
 
+/** Which snapshots `latest` and the beginning of an id may mean. */
 export interface FindSnapshotOptions extends ListSnapshotsOptions {
   /** `latest` looks at snapshots up to this time only. */
   readonly notAfter?: Timestamp | undefined;

@@ -11,6 +11,7 @@ export interface GroupKey {
   readonly tags: readonly string[] | null;
 }
 
+/** Snapshots that have the parts of the key in common. */
 export interface SnapshotGroup {
   readonly key: GroupKey;
   readonly snapshots: readonly SnapshotEntry[];

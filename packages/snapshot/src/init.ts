@@ -5,6 +5,7 @@ import { createRepository } from '@restic-engine/repository';
 import type { InitOptions as CreateOptions, InitResult } from '@restic-engine/repository';
 import { isUsablePolynomial } from './polynomial.ts';
 
+/** How a new repository is made: a backend and a password suffice. */
 export interface InitOptions extends Omit<CreateOptions, 'chunkerPolynomial'> {
   /**
    * Hex digits, as in a config. Repositories with the same one cut files alike, so that copies between them

@@ -3,12 +3,14 @@ import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
 import type { Call, Id, Node } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '@restic-engine/repository';
 
+/** A node, and where it is in the snapshot. */
 export interface WalkedNode {
   /** With a leading `/`. */
   readonly path: string;
   readonly node: Node;
 }
 
+/** How far a walk goes. */
 export interface WalkOptions extends Call {
   /** Go into this directory? @default into all */
   readonly enter?: ((entry: WalkedNode) => boolean) | undefined;
@@ -71,6 +73,7 @@ export function subtreeOf(node: Node, path: string): Id {
   throw new EngineError('corrupt', `directory ${path.toWellFormed()} has no tree`, { path });
 }
 
+/** Which part of a file to read. */
 export interface ReadFileOptions extends Call {
   /** First byte. @default 0 */
   readonly offset?: number | undefined;

@@ -7,6 +7,7 @@
  */
 import type { Id } from '../id.ts';
 
+/** What a node is: restic's names. `dev` is a block device, `irregular` what restic did not know. */
 export type NodeType = 'file' | 'dir' | 'symlink' | 'dev' | 'chardev' | 'fifo' | 'socket' | 'irregular';
 
 /** An unsigned 64-bit integer; a bigint only where a number would not be exact. */
@@ -15,12 +16,17 @@ export type Uint64 = number | bigint;
 /** RFC 3339 with up to nine fraction digits and the offset of the zone it was written in, as in the JSON. */
 export type Timestamp = string;
 
+/** An extended attribute of a node. */
 export interface ExtendedAttribute {
   readonly name: string;
   /** null where restic recorded no value. */
   readonly value: Uint8Array | null;
 }
 
+/**
+ * A file, directory, link or device, as a tree lists it (restic design document, "Trees and Data"). Sizes in bytes;
+ * names whose bytes are not UTF-8 have lone surrogates for them.
+ */
 export interface Node {
   readonly name: string;
   readonly type: NodeType;

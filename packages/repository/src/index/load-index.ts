@@ -5,6 +5,7 @@ import { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import { BlobTable } from './blob-table.ts';
 
+/** `onProgress` is told of every index file that has been read. */
 export interface LoadIndexOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: { readonly filesDone: number; readonly filesTotal: number }) => void) | undefined;

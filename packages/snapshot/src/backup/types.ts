@@ -4,6 +4,7 @@ import type { EngineError, Id, Snapshot, SnapshotSummary, Timestamp } from '@res
 import type { GroupBy } from '../find.ts';
 import type { Source } from '../source/source.ts';
 
+/** What to back up, and what to say of it in the snapshot. */
 export interface BackupOptions {
   /** What to back up: `files(…)`, `objects(…)` or `stream(…)`. */
   readonly source: Source;
@@ -50,6 +51,7 @@ export interface BackupOptions {
   readonly onError?: ((error: ItemError) => void) | undefined;
 }
 
+/** Numbers since the beginning; sizes in bytes. */
 export interface BackupProgress {
   readonly filesDone: number;
   readonly dirsDone: number;
@@ -84,6 +86,7 @@ export interface ItemError {
   readonly error: EngineError;
 }
 
+/** What a backup did. Look at `errors`: a backup that could not read everything does not reject. */
 export interface BackupResult {
   /** undefined after a dry run, and when `skipIfUnchanged` skipped it. */
   readonly snapshotId: Id | undefined;

@@ -27,6 +27,7 @@ export interface PatternList {
   match(path: string): PatternMatch;
 }
 
+/** How names are compared with patterns. */
 export interface PatternOptions {
   /** Compare without case, character by character. */
   readonly ignoreCase?: boolean;

@@ -9,6 +9,7 @@ import { checkOptions, restoreTree } from './restore-tree.ts';
 import { writeSealed } from './sink-fs/write-task.ts';
 import type { RestoreTreeOptions, RestoreTreeResult } from './types.ts';
 
+/** Which snapshot to restore, and where to. */
 export interface RestoreOptions extends RestoreTreeOptions {
   /** An id, the unique beginning of one, or `latest`; `:sub/folder` after it restores that folder's content. */
   readonly snapshot: string;
@@ -20,6 +21,7 @@ export interface RestoreOptions extends RestoreTreeOptions {
   readonly retryLockMs?: number | undefined;
 }
 
+/** What a restore did. Look at `errors`: items that fail do not make it reject. */
 export interface RestoreResult extends RestoreTreeResult {
   readonly snapshot: SnapshotEntry;
 }

@@ -21,6 +21,7 @@ export function objects(
   return { kind: 'objects', paths: options.paths ?? ['/'], entries, hasParent: true };
 }
 
+/** A stream to back up: pieces of bytes or text, which counts as UTF-8, such as Node's and the web's readable streams. */
 export interface StreamOptions {
   /** Where the content is in the snapshot. @default '/stdin' */
   readonly path?: string | undefined;

@@ -14,6 +14,7 @@ import { createSelector, type Selector } from './select.ts';
 import { localTargets, planTargets, type TargetNode } from './targets.ts';
 import { createUserDatabase } from './users.ts';
 
+/** Which files of this machine to back up. Patterns are restic's. */
 export interface FilesOptions {
   /** Files and directories, absolute or relative to `cwd`; what a target's tree looks like is restic's rule. */
   readonly targets: readonly string[];
