@@ -17,11 +17,12 @@
  */
 // repositories
 export { initRepository } from '@restic-engine/snapshot';
-export { openRepository } from '@restic-engine/repository';
+export { nodePlatform, openRepository } from '@restic-engine/repository';
 export type { InitOptions } from '@restic-engine/snapshot';
 export type {
   IndexedRepository,
   InitResult,
+  Instant,
   LoadIndexOptions,
   LockOptions,
   OpenOptions,
@@ -29,6 +30,7 @@ export type {
   Repository,
   RepositoryLock,
 } from '@restic-engine/repository';
+export type { TimeZone } from '@restic-engine/repo-format';
 // where they live
 export { localBackend, memoryBackend, openBackend } from '@restic-engine/backends';
 export { withFaults, withLimit, withReadonly, withRetry, wrap } from '@restic-engine/backends';
@@ -55,6 +57,7 @@ export type {
   Source,
   StreamOptions,
 } from '@restic-engine/snapshot';
+export type { FastCdcOptions } from '@restic-engine/chunker';
 // restore
 export { restore } from '@restic-engine/snapshot';
 export type {

@@ -12,7 +12,7 @@ import {
   MIN_PACK_SIZE,
   sha256,
 } from '@restic-engine/repo-format';
-import type { Backend, Compression, Config, Id, MasterKey, ScryptParams } from '@restic-engine/repo-format';
+import type { Backend, Compression, Config, Id, MasterKey, ScryptParams, Sealer } from '@restic-engine/repo-format';
 import { availableParallelism } from 'node:os';
 import { findKey } from './keys.ts';
 import { nodePlatform } from './node-platform.ts';
@@ -72,7 +72,7 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
       ? await findKey(backend, passwordBytes(options.password), { keyHint: options.keyHint, signal })
       : { key: options.masterKey, keyId: undefined };
   const sealer = createSealer(key);
-  const config = decodeConfig(sealer.open(sealedConfig));
+  const config = openConfig(sealer, sealedConfig);
   return new Repository({
     backend,
     config,
@@ -87,6 +87,16 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
 }
 
 /** How a new repository is made. */
+function openConfig(sealer: Sealer, sealed: Uint8Array): Config {
+  try {
+    return decodeConfig(sealer.open(sealed));
+  } catch (cause) {
+    if (!EngineError.is(cause, 'corrupt')) throw cause;
+    const message = `the config file is damaged, or belongs to another repository than the key: ${cause.message}`;
+    throw new EngineError('corrupt', message, { ...cause.context, type: 'config' }, { cause });
+  }
+}
+
 export interface InitOptions {
   readonly backend: Backend;
   readonly password: string | Uint8Array;

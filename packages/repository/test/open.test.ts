@@ -88,7 +88,7 @@ describe('opening a repository', () => {
     await backend.save({ type: 'config', name: '' }, [createSealer(masterKey).seal(text(json))]);
     expect(await codeOf(opened(backend))).toBe('unsupported');
     await backend.save({ type: 'config', name: '' }, [new Uint8Array(100)]);
-    expect(await codeOf(opened(backend))).toBe('corrupt');
+    await expect(opened(backend)).rejects.toMatchObject({ code: 'corrupt', message: /the config file is damaged/ });
   });
 
   it('opens with the master key, without reading any key', async () => {

@@ -104,6 +104,8 @@ describe('backing up objects', () => {
     ['a way out', ['a/../b']],
     ['a dot', ['./a']],
     ['a NUL', ['a\0']],
+    ['half a character', ['a\ud83d']],
+    ['a surrogate that stands for no byte', ['\udfff']],
   ])('refuses %s', async (_name, paths) => {
     const { repository, backend } = await makeRepository();
     const storing = store(

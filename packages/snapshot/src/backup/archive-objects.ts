@@ -177,9 +177,13 @@ function sameIds(a: readonly Id[] | null, b: readonly Id[]): boolean {
   return a !== null && a.length === b.length && a.every((id, i) => id === b[i]);
 }
 
+/** NUL, and lone surrogates other than those that stand for bytes which are not UTF-8. */
+// oxlint-disable-next-line no-control-regex -- that is what is looked for
+const NOT_IN_A_NAME = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udc7f\udd00-\udfff]/;
+
 function components(path: string): string[] {
   const names = path.split('/').filter((name) => name !== '');
-  if (names.length === 0 || names.some((name) => name === '.' || name === '..' || name.includes('\0'))) {
+  if (names.length === 0 || names.some((name) => name === '.' || name === '..' || NOT_IN_A_NAME.test(name))) {
     throw new EngineError('bad-request', `not a path for an object: ${JSON.stringify(path)}`, { path });
   }
   return names;
