@@ -178,7 +178,6 @@ function sameIds(a: readonly Id[] | null, b: readonly Id[]): boolean {
 }
 
 /** NUL, and lone surrogates other than those that stand for bytes which are not UTF-8. */
-// oxlint-disable-next-line no-control-regex -- that is what is looked for
 const NOT_IN_A_NAME = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udc7f\udd00-\udfff]/;
 
 function components(path: string): string[] {
