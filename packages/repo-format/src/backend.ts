@@ -44,7 +44,8 @@ export interface ListedFile {
  *
  * Implementations do not validate arguments, retry, cache or limit concurrency: the caller has done the first, and
  * wrappers do the others. Every method rejects with an `EngineError`: `not-found`, `out-of-range`, `already-exists`,
- * `denied`, `no-space`, `io`, and `aborted` once the signal fires.
+ * `denied`, `no-space`, `io`, `aborted` once the signal fires, and from a server also `unauthorized`, `untrusted`,
+ * `clock-skew`, `throttled`, or `corrupt` for an answer that breaks its protocol.
  */
 export interface Backend extends AsyncDisposable {
   /** For people; never contains a secret. */

@@ -32,6 +32,12 @@ export const CODES = {
   'too-large': { retryable: false, exit: 1 },
   /** The store or the system refuses the operation to this user. */
   denied: { retryable: false, exit: 1 },
+  /** The store does not accept the name, password or key that it was given. */
+  unauthorized: { retryable: false, exit: 1 },
+  /** The store cannot prove to be the one that is meant: its TLS certificate or SSH host key is not trusted. */
+  untrusted: { retryable: false, exit: 1 },
+  /** The clocks of this machine and of the store are too far apart for the store to accept a request. */
+  'clock-skew': { retryable: false, exit: 1 },
   /** The store has no space or quota left. */
   'no-space': { retryable: false, exit: 1 },
   /** The options of a call contradict each other or the state of the repository. */
@@ -42,6 +48,8 @@ export const CODES = {
   locked: { retryable: true, exit: 11 },
   /** No key of the repository opens with this password. */
   'wrong-password': { retryable: false, exit: 12 },
+  /** The store asks for fewer requests; `context.retryAfterMs` says for how long, where the store does. */
+  throttled: { retryable: true, exit: 1 },
   /** An input or output error of the store or the system. */
   io: { retryable: true, exit: 1 },
   /** The caller's `AbortSignal` fired. */

@@ -1,0 +1,32 @@
+import type { Backend } from '@restic-engine/repo-format';
+import type { Bandwidth } from './bandwidth.ts';
+import type { HttpOptions } from './http/options.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What beside its location decides how a backend is opened. */
+export interface OpenContext {
+  /** Extended options (`-o rest.connections=8`) of this scheme, without its name: `connections` → `8`. Known names only. */
+  readonly options: ReadonlyMap<string, string>;
+  readonly env: Environment;
+  readonly http: HttpOptions;
+  readonly bandwidth: Bandwidth | undefined;
+}
+
+/** One extended option, for people. */
+export interface SchemeOption {
+  /** Without the scheme: `connections`. */
+  readonly name: string;
+  readonly description: string;
+}
+
+/**
+ * A kind of location. The module that holds one loads no client: `open` does that with `import()`.
+ */
+export interface Scheme {
+  /** How such a location is written, for messages: `rest:https://user:password@host:8000/path/`. */
+  readonly example: string;
+  readonly options: readonly SchemeOption[];
+  /** `rest` is what follows `rest:`. Rejects with `bad-request` where it, an option or the environment is wrong. */
+  open(rest: string, context: OpenContext): Promise<Backend>;
+}
