@@ -1,5 +1,10 @@
 // places
-export { openBackend } from './location.ts';
+export { extendedOptions, openBackend } from './location.ts';
+export type { ExtendedOption, OpenBackendOptions } from './location.ts';
+export type { Environment } from './scheme.ts';
+export { bandwidth } from './bandwidth.ts';
+export type { Bandwidth, BandwidthOptions } from './bandwidth.ts';
+export type { HttpOptions } from './http/options.ts';
 export { localBackend } from './local/backend.ts';
 export type { LocalOptions } from './local/backend.ts';
 export { memoryBackend } from './memory.ts';
@@ -7,6 +12,7 @@ export type { MemoryOptions } from './memory.ts';
 // wrappers
 export { wrap } from './wrap/wrap.ts';
 export type { Wrapper } from './wrap/wrap.ts';
+export { withBandwidth } from './wrap/bandwidth.ts';
 export { withLimit } from './wrap/limit.ts';
 export { withReadonly } from './wrap/readonly.ts';
 export { withRetry } from './wrap/retry.ts';

@@ -1,3 +1,4 @@
+import { EngineError } from '@restic-engine/repo-format';
 import type { Backend } from '@restic-engine/repo-format';
 import type { Bandwidth } from './bandwidth.ts';
 import type { HttpOptions } from './http/options.ts';
@@ -29,4 +30,16 @@ export interface Scheme {
   readonly options: readonly SchemeOption[];
   /** `rest` is what follows `rest:`. Rejects with `bad-request` where it, an option or the environment is wrong. */
   open(rest: string, context: OpenContext): Promise<Backend>;
+}
+
+/** More would only be in each other's way; restic takes any number, and as many threads. */
+const MAX_CONNECTIONS = 1024;
+
+/** The option `connections`, which every scheme has: a whole number from 1. */
+export function connectionsOption(options: ReadonlyMap<string, string>, scheme: string, byDefault: number): number {
+  const text = options.get('connections');
+  if (text === undefined) return byDefault;
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= MAX_CONNECTIONS) return count;
+  throw new EngineError('bad-request', `${scheme}.connections must be a whole number from 1 to ${MAX_CONNECTIONS}`);
 }

@@ -32,9 +32,19 @@ export type {
 } from '@restic-engine/repository';
 export type { TimeZone } from '@restic-engine/repo-format';
 // where they live
-export { localBackend, memoryBackend, openBackend } from '@restic-engine/backends';
-export { withFaults, withLimit, withReadonly, withRetry, wrap } from '@restic-engine/backends';
-export type { LocalOptions, MemoryOptions, RetryOptions, Wrapper } from '@restic-engine/backends';
+export { bandwidth, extendedOptions, localBackend, memoryBackend, openBackend } from '@restic-engine/backends';
+export type {
+  Bandwidth,
+  BandwidthOptions,
+  Environment,
+  ExtendedOption,
+  HttpOptions,
+  LocalOptions,
+  MemoryOptions,
+  OpenBackendOptions,
+} from '@restic-engine/backends';
+export { withBandwidth, withFaults, withLimit, withReadonly, withRetry, wrap } from '@restic-engine/backends';
+export type { RetryOptions, Wrapper } from '@restic-engine/backends';
 export type {
   Backend,
   BackendTraits,
