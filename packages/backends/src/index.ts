@@ -1,5 +1,5 @@
 // places
-export { extendedOptions, openBackend } from './location.ts';
+export { extendedOptions, locationBelow, openBackend } from './location.ts';
 export type { ExtendedOption, OpenBackendOptions } from './location.ts';
 export type { Environment } from './scheme.ts';
 export { bandwidth } from './bandwidth.ts';

@@ -53,6 +53,15 @@ export async function openBackend(location: string, options: OpenBackendOptions 
   return scheme.open(rest, context);
 }
 
+/**
+ * The location of the place called `name` (letters, digits and `-`) right below that of `location`.
+ * Throws as {@link openBackend} rejects; a location that looks right may still be refused there.
+ */
+export function locationBelow(location: string, name: string): string {
+  const { name: schemeName, scheme, rest } = schemeOf(location);
+  return `${schemeName}:${scheme.below(rest, name)}`;
+}
+
 /** Every extended option there is, sorted by name. */
 export function extendedOptions(): ExtendedOption[] {
   const all = [...SCHEMES].flatMap(([scheme, { options }]) =>

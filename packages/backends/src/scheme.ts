@@ -30,6 +30,13 @@ export interface Scheme {
   readonly options: readonly SchemeOption[];
   /** `rest` is what follows `rest:`. Rejects with `bad-request` where it, an option or the environment is wrong. */
   open(rest: string, context: OpenContext): Promise<Backend>;
+  /** `rest` of the place called `name` (letters, digits and `-`) right below this one, which need not exist. */
+  below(rest: string, name: string): string;
+}
+
+/** {@link Scheme.below} where a location ends in the path of a folder, with or without a `/` behind it. */
+export function belowFolder(rest: string, name: string): string {
+  return rest.endsWith('/') ? `${rest}${name}` : `${rest}/${name}`;
 }
 
 /** More would only be in each other's way; restic takes any number, and as many threads. */

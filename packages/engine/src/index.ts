@@ -32,7 +32,14 @@ export type {
 } from '@restic-engine/repository';
 export type { TimeZone } from '@restic-engine/repo-format';
 // where they live
-export { bandwidth, extendedOptions, localBackend, memoryBackend, openBackend } from '@restic-engine/backends';
+export {
+  bandwidth,
+  extendedOptions,
+  localBackend,
+  locationBelow,
+  memoryBackend,
+  openBackend,
+} from '@restic-engine/backends';
 export type {
   Bandwidth,
   BandwidthOptions,

@@ -1,5 +1,5 @@
 import { EngineError } from '@restic-engine/repo-format';
-import { connectionsOption } from '../scheme.ts';
+import { belowFolder, connectionsOption } from '../scheme.ts';
 import type { Scheme } from '../scheme.ts';
 import { withBandwidth } from '../wrap/bandwidth.ts';
 import { localBackend } from './backend.ts';
@@ -14,4 +14,5 @@ export const LOCAL_SCHEME: Scheme = {
     const backend = localBackend(rest, { connections: connectionsOption(options, 'local', 2) });
     return bandwidth === undefined ? backend : withBandwidth(bandwidth)(backend);
   },
+  below: belowFolder,
 };
