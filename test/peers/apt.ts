@@ -89,17 +89,27 @@ async function codename(): Promise<string> {
   return name;
 }
 
+/** The releases of Debian that programs are taken from. */
+export type Suite = 'sid' | 'bookworm';
+
 /**
- * Downloads packages of Debian sid into `folder` without touching the system's apt: own source list, own package lists,
- * own cache, no root needed. apt checks signatures and hashes, so what arrives is what Debian built. Rejects when the
- * machine is not a Debian, is offline, or a package is missing.
+ * Downloads packages of one Debian release into `folder` without touching the system's apt: own source list, own package
+ * lists, own cache, no root needed. apt checks signatures and hashes, so what arrives is what Debian built.
+ *
+ * With `libraries`, the libraries these packages depend on come too, as far as the system does not have them. Rejects
+ * when the machine is not a Debian, is offline, or a package is missing.
  */
-export async function downloadFromSid(packages: readonly string[], folder: string): Promise<void> {
+export async function download(
+  suite: Suite,
+  packages: readonly string[],
+  folder: string,
+  { libraries }: { readonly libraries: boolean },
+): Promise<void> {
   const debian = debianSource(await machineLists(), await codename());
   if (debian === undefined) throw new Error("no source of Debian's packages in /etc/apt");
-  const list = join(folder, 'sid.sources');
+  const list = join(folder, `${suite}.sources`);
   const signedBy = debian.signedBy === undefined ? '' : `Signed-By: ${debian.signedBy}\n`;
-  await writeFile(list, `Types: deb\nURIs: ${debian.uris}\nSuites: sid\nComponents: main\n${signedBy}`);
+  await writeFile(list, `Types: deb\nURIs: ${debian.uris}\nSuites: ${suite}\nComponents: main\n${signedBy}`);
   await mkdir(join(folder, 'lists', 'partial'), { recursive: true });
   await mkdir(join(folder, 'archives', 'partial'), { recursive: true });
   const options = [
@@ -115,5 +125,20 @@ export async function downloadFromSid(packages: readonly string[], folder: strin
     'APT::Update::Error-Mode=any',
   ].flatMap((option) => ['-o', option]);
   await run('apt-get', [...options, '-qq', 'update'], 180, folder);
-  await run('apt-get', [...options, '-qq', 'download', ...packages], 300, folder);
+  const others = libraries ? await missingLibraries(packages, options, folder) : [];
+  await run('apt-get', [...options, '-qq', 'download', ...packages, ...others], 300, folder);
+}
+
+/**
+ * The libraries that installing `packages` would bring along; apt only pretends to do it. Never the C library: it must
+ * be the one of the system's dynamic loader.
+ */
+async function missingLibraries(
+  packages: readonly string[],
+  options: readonly string[],
+  folder: string,
+): Promise<string[]> {
+  const pretend = [...options, '-qq', '--simulate', '--no-install-recommends', 'install', ...packages];
+  const lines = (await run('apt-get', pretend, 60, folder)).split('\n');
+  return lines.flatMap((line) => /^Inst (lib(?!c6\b)\S+)/.exec(line)?.[1] ?? []);
 }

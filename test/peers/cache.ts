@@ -12,6 +12,8 @@ export interface Peer {
   /** Absolute path of the program. */
   readonly path: string;
   readonly version: string;
+  /** What its environment must hold, beside what is there: where its own libraries are. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Where unpacked programs are kept between runs, outside the checkout. */
@@ -34,9 +36,9 @@ async function sha256Of(path: string): Promise<string> {
 }
 
 /** The version a program says it has. Rejects when it does not run, does not say, or is one the tests do not know. */
-export async function versionOf(name: PeerName, path: string): Promise<string> {
+export async function versionOf(name: PeerName, path: string, env: Peer['env'] = {}): Promise<string> {
   const { versionArguments, version, accepts } = PEERS[name];
-  const found = version.exec(await run(path, versionArguments, 20))?.[1];
+  const found = version.exec(await run(path, versionArguments, 20, undefined, env))?.[1];
   if (found === undefined) throw new Error(`${path} does not say which version it is`);
   if (!accepts.test(found)) throw new Error(`${path} is version ${found}, wanted is ${accepts.source}`);
   return found;
@@ -63,20 +65,34 @@ async function unpack(deb: string, folder: string): Promise<void> {
   }
 }
 
+const TRIPLETS: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+/** Where Debian puts libraries, below `/usr/lib` and `/lib`. */
+export const libraryTriplet = (): string => TRIPLETS[process.arch] ?? process.arch;
+
+/** Lets a program of the unpacked packages in `folder` find the libraries beside it, private ones of its own included. */
+function environmentOf(name: PeerName, folder: string): Peer['env'] {
+  if (PEERS[name].companions === undefined) return {};
+  const triplet = libraryTriplet();
+  const folders = [`usr/lib/${triplet}`, `lib/${triplet}`, `usr/lib/${triplet}/${name}`];
+  return { LD_LIBRARY_PATH: folders.map((each) => join(folder, each)).join(':') };
+}
+
 /**
- * Unpacks a package into the cache and returns its program. Whoever finishes first wins: the folder appears under its
+ * Unpacks a package, and those that go with it, into the cache and returns its program. Whoever finishes first wins: the folder appears under its
  * name in one step, complete, so several test files may do this at once.
  */
-export async function addToCache(name: PeerName, deb: string): Promise<Peer> {
+export async function addToCache(name: PeerName, deb: string, others: readonly string[] = []): Promise<Peer> {
   const target = join(cacheFolder(), name, basename(deb, '.deb'));
   const present = await readCached(name, target);
   if (present !== undefined) return present;
   const work = await workFolder();
   try {
     const folder = join(work, 'unpacked');
-    await unpack(deb, folder);
+    for (const each of [deb, ...others]) await unpack(each, folder);
     const binary = join(folder, PEERS[name].binary);
-    const record: CacheRecord = { version: await versionOf(name, binary), sha256: await sha256Of(binary) };
+    const version = await versionOf(name, binary, environmentOf(name, folder));
+    const record: CacheRecord = { version, sha256: await sha256Of(binary) };
     await writeFile(join(folder, RECORD), JSON.stringify(record));
     await mkdir(join(cacheFolder(), name), { recursive: true });
     await rename(folder, target).catch(async (error: NodeJS.ErrnoException) => {
@@ -96,7 +112,8 @@ async function readCached(name: PeerName, folder: string): Promise<Peer | undefi
   try {
     const record = JSON.parse(await readFile(join(folder, RECORD), 'utf8')) as CacheRecord;
     if ((await sha256Of(path)) !== record.sha256) throw new Error(`${path} was changed`);
-    return { path, version: await versionOf(name, path) };
+    const env = environmentOf(name, folder);
+    return { path, version: await versionOf(name, path, env), env };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') await rm(folder, { recursive: true, force: true });
     return undefined;

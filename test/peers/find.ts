@@ -1,12 +1,12 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { downloadFromSid } from './apt.ts';
+import { download } from './apt.ts';
 import { addToCache, cacheFolder, findCached, type Peer, versionOf, workFolder } from './cache.ts';
 import { PEERS, type PeerName } from './table.ts';
 
 /** Where a peer was found, or why not. */
 export type Finding =
-  | { readonly peer: Peer; readonly from: 'packages folder' | 'cache' | 'Debian sid' | 'PATH' }
+  | { readonly peer: Peer; readonly from: 'packages folder' | 'cache' | 'Debian' | 'PATH' }
   | { readonly peer: undefined; readonly reasons: readonly string[] };
 
 /** A download that failed is not tried again by every test file of a run. */
@@ -16,44 +16,46 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-async function debIn(folder: string, name: PeerName): Promise<string | undefined> {
+/** Adds a peer from the packages in `folder`; where it is made of several packages, all that are there belong to it. */
+async function addFrom(folder: string, name: PeerName): Promise<Peer | undefined> {
   const architecture = ARCHITECTURES[process.arch] ?? process.arch;
   const names = await readdir(folder);
-  const deb = names.find((each) => {
-    return (
-      each.startsWith(`${PEERS[name].debian}_`) && (each.endsWith(`_${architecture}.deb`) || each.endsWith('_all.deb'))
-    );
-  });
-  return deb === undefined ? undefined : join(folder, deb);
+  const fitting = names.filter((each) => each.endsWith(`_${architecture}.deb`) || each.endsWith('_all.deb'));
+  const deb = fitting.find((each) => each.startsWith(`${PEERS[name].debian}_`));
+  if (deb === undefined) return undefined;
+  const others = PEERS[name].companions === undefined ? [] : fitting.filter((each) => each !== deb);
+  const path = (each: string): string => join(folder, each);
+  return addToCache(name, path(deb), others.map(path));
 }
 
+/** A peer of several packages has a folder of its own there, so that its libraries are not mixed with others'. */
 async function fromPackagesFolder(name: PeerName): Promise<Peer | undefined> {
-  const folder = process.env['RESTIC_ENGINE_PEERS_DEBS'];
-  if (!folder) return undefined;
-  const deb = await debIn(folder, name);
-  return deb === undefined ? undefined : addToCache(name, deb);
+  const root = process.env['RESTIC_ENGINE_PEERS_DEBS'];
+  if (!root) return undefined;
+  const folder = PEERS[name].companions === undefined ? root : join(root, name);
+  return (await stat(folder).catch(() => undefined)) && addFrom(folder, name);
 }
 
-const failureMark = (): string => join(cacheFolder(), 'download-failed');
+const failureMark = (name: PeerName): string => join(cacheFolder(), `download-failed-${name}`);
 
 /** Why a download failed in the last minutes; `undefined` when none did. */
-async function lateFailure(): Promise<string | undefined> {
-  const mark = await stat(failureMark()).catch(() => undefined);
+async function lateFailure(name: PeerName): Promise<string | undefined> {
+  const mark = await stat(failureMark(name)).catch(() => undefined);
   if (mark === undefined || Date.now() - mark.mtimeMs > RETRY_AFTER_MS) return undefined;
-  return readFile(failureMark(), 'utf8');
+  return readFile(failureMark(name), 'utf8');
 }
 
-async function fromSid(name: PeerName): Promise<Peer> {
+async function fromDebian(name: PeerName): Promise<Peer> {
   const work = await workFolder();
   try {
-    await downloadFromSid([PEERS[name].debian], work);
-    const deb = await debIn(work, name);
-    if (deb === undefined) throw new Error(`apt-get downloaded no ${PEERS[name].debian}`);
-    const added = await addToCache(name, deb);
-    await rm(failureMark(), { force: true });
+    const { suite, debian, companions } = PEERS[name];
+    await download(suite, [debian, ...(companions ?? [])], work, { libraries: companions !== undefined });
+    const added = await addFrom(work, name);
+    if (added === undefined) throw new Error(`apt-get downloaded no ${debian}`);
+    await rm(failureMark(name), { force: true });
     return added;
   } catch (error) {
-    await writeFile(failureMark(), messageOf(error));
+    await writeFile(failureMark(name), messageOf(error));
     throw error;
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -63,13 +65,13 @@ async function fromSid(name: PeerName): Promise<Peer> {
 async function fromPath(name: PeerName): Promise<Peer | undefined> {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
     const path = join(folder, PEERS[name].command);
-    if (await stat(path).catch(() => undefined)) return { path, version: await versionOf(name, path) };
+    if (await stat(path).catch(() => undefined)) return { path, version: await versionOf(name, path), env: {} };
   }
   return undefined;
 }
 
 /**
- * Looks for a peer in the folder RESTIC_ENGINE_PEERS_DEBS names, in the cache, in Debian sid and on PATH, in this order.
+ * Looks for a peer in the folder RESTIC_ENGINE_PEERS_DEBS names, in the cache, in Debian and on PATH, in this order.
  * With `patient: false` a download that failed in the last minutes is not tried again.
  */
 export async function findPeer(name: PeerName, { patient }: { patient: boolean }): Promise<Finding> {
@@ -88,10 +90,10 @@ export async function findPeer(name: PeerName, { patient }: { patient: boolean }
   if (given) return { peer: given, from: 'packages folder' };
   const cached = await attempt(() => findCached(name));
   if (cached) return { peer: cached, from: 'cache' };
-  const failure = patient ? undefined : await lateFailure();
+  const failure = patient ? undefined : await lateFailure(name);
   if (failure === undefined) {
-    const fetched = await attempt(() => fromSid(name));
-    if (fetched) return { peer: fetched, from: 'Debian sid' };
+    const fetched = await attempt(() => fromDebian(name));
+    if (fetched) return { peer: fetched, from: 'Debian' };
   } else reasons.push(`a few minutes ago: ${failure}`);
   const installed = await attempt(() => fromPath(name), `no ${PEERS[name].command} on PATH`);
   return installed ? { peer: installed, from: 'PATH' } : { peer: undefined, reasons };

@@ -1,9 +1,9 @@
 import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { debianSource } from './apt.ts';
-import { addToCache, findCached } from './cache.ts';
+import { addToCache, findCached, libraryTriplet } from './cache.ts';
 import { findPeer } from './find.ts';
 import { run } from './run.ts';
 
@@ -54,22 +54,34 @@ describe('the Debian source of a machine', () => {
   });
 });
 
-/** An empty cache, and a package that holds a "restic" of the given version. */
-async function makePackage(version: string): Promise<{ folder: string; deb: string }> {
+/** A folder with an empty cache in it. */
+async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'peers-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   vi.stubEnv('XDG_CACHE_HOME', join(folder, 'cache'));
   onTestFinished(() => void vi.unstubAllEnvs());
-  const root = join(folder, 'root');
+  return folder;
+}
+
+/** Builds a package with one executable file. */
+async function build(folder: string, name: string, version: string, path: string, text: string): Promise<string> {
+  const root = join(folder, `root-${name}`);
   await mkdir(join(root, 'DEBIAN'), { recursive: true });
-  await mkdir(join(root, 'usr/bin'), { recursive: true });
-  const control = `Package: restic\nVersion: ${version}-1\nArchitecture: all\nMaintainer: none\nDescription: none\n`;
+  await mkdir(join(root, dirname(path)), { recursive: true });
+  const control = `Package: ${name}\nVersion: ${version}-1\nArchitecture: all\nMaintainer: none\nDescription: none\n`;
   await writeFile(join(root, 'DEBIAN/control'), control);
-  await writeFile(join(root, 'usr/bin/restic'), `#!/bin/sh\necho restic ${version} compiled with go\n`);
-  await chmod(join(root, 'usr/bin/restic'), 0o755);
-  const deb = join(folder, `restic_${version}-1_all.deb`);
+  await writeFile(join(root, path), text);
+  await chmod(join(root, path), 0o755);
+  const deb = join(folder, `${name}_${version}-1_all.deb`);
   await run('dpkg-deb', ['--build', root, deb], 30);
-  return { folder, deb };
+  return deb;
+}
+
+/** An empty cache, and a package that holds a "restic" of the given version. */
+async function makePackage(version: string): Promise<{ folder: string; deb: string }> {
+  const folder = await makeFolder();
+  const text = `#!/bin/sh\necho restic ${version} compiled with go\n`;
+  return { folder, deb: await build(folder, 'restic', version, 'usr/bin/restic', text) };
 }
 
 const canBuild = await run('dpkg-deb', ['--version'], 10).then(
@@ -93,6 +105,21 @@ describe.skipIf(!canBuild)('the cache of peers (needs dpkg-deb)', () => {
       from: 'packages folder',
       peer: { version: '0.19.8' },
     });
+  });
+
+  it('unpacks packages that belong together, and lets the program find its libraries', async () => {
+    const folder = await makeFolder();
+    const packages = join(folder, 'ceph');
+    await mkdir(packages);
+    const library = `usr/lib/${libraryTriplet()}/version`;
+    await build(packages, 'libversion', '1', library, 'ceph version 16.2.99 (test)\n');
+    const program =
+      '#!/bin/sh\nIFS=:\nfor folder in $LD_LIBRARY_PATH; do cat "$folder/version" 2>/dev/null; done; true\n';
+    await build(packages, 'radosgw', '16.2.99', 'usr/bin/radosgw', program);
+    vi.stubEnv('RESTIC_ENGINE_PEERS_DEBS', folder);
+    const found = await findPeer('ceph', { patient: false });
+    expect(found).toMatchObject({ from: 'packages folder', peer: { version: '16.2.99' } });
+    expect(await findCached('ceph')).toEqual(found.peer);
   });
 
   it('refuses a version the tests do not know', async () => {

@@ -5,11 +5,25 @@ const execute = promisify(execFile);
 
 /**
  * Runs a program without a shell and returns what it printed on stdout. Rejects when it is not there, exits with
- * another status than 0 or takes longer than `seconds`; the message then ends with the last line of its stderr.
+ * another status than 0 or takes longer than `seconds`; the message then ends with the last line of its stderr. `env` is
+ * added to the environment.
  */
-export async function run(command: string, args: readonly string[], seconds: number, cwd?: string): Promise<string> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  seconds: number,
+  cwd?: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   try {
-    const options = { timeout: seconds * 1000, killSignal: 'SIGKILL', maxBuffer: 64 << 20, cwd } as const;
+    const environment = { ...process.env, ...env };
+    const options = {
+      timeout: seconds * 1000,
+      killSignal: 'SIGKILL',
+      maxBuffer: 64 << 20,
+      cwd,
+      env: environment,
+    } as const;
     return (await execute(command, args, options)).stdout;
   } catch (error) {
     const { code, killed, stderr } = error as { code?: number | string; killed?: boolean; stderr?: string };

@@ -1,9 +1,18 @@
+import type { Suite } from './apt.ts';
+
 /** How a real program that tests measure against is got and recognized. To add one: CONTRIBUTING.md, "A test peer". */
 export interface PeerFacts {
   /** What it is good for, in a few words; printed by `pnpm peers`. */
   readonly purpose: string;
+  /** The release of Debian it comes from. */
+  readonly suite: Suite;
   /** The Debian package it comes from. */
   readonly debian: string;
+  /**
+   * Packages that are unpacked with it, for programs that are more than one file. The libraries all of them need and the
+   * system does not have are unpacked too.
+   */
+  readonly companions?: readonly string[];
   /** The program inside the unpacked package. */
   readonly binary: string;
   /** What it is called on PATH. */
@@ -15,11 +24,12 @@ export interface PeerFacts {
   readonly accepts: RegExp;
 }
 
-export type PeerName = 'restic' | 'rest-server' | 'rclone';
+export type PeerName = 'restic' | 'rest-server' | 'rclone' | 'ceph';
 
 export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
   restic: {
     purpose: 'the judge of the repository format',
+    suite: 'sid',
     debian: 'restic',
     binary: 'usr/bin/restic',
     command: 'restic',
@@ -29,6 +39,7 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
   },
   'rest-server': {
     purpose: "restic's own REST server",
+    suite: 'sid',
     debian: 'restic-rest-server',
     binary: 'usr/bin/restic-rest-server',
     command: 'rest-server',
@@ -38,6 +49,7 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
   },
   rclone: {
     purpose: 'a second REST, SFTP and WebDAV server',
+    suite: 'sid',
     debian: 'rclone',
     binary: 'usr/bin/rclone',
     command: 'rclone',
@@ -45,6 +57,17 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
     version: /^rclone v(\d+\.\d+\.\d+)/,
     accepts: /^1\.(?:6|7|8|9)\d\./,
   },
+  ceph: {
+    purpose: 'an S3 server that checks signatures (RADOS Gateway)',
+    suite: 'bookworm',
+    debian: 'radosgw',
+    companions: ['ceph-mon', 'ceph-osd', 'ceph-base', 'ceph-common'],
+    binary: 'usr/bin/radosgw',
+    command: 'radosgw',
+    versionArguments: ['--version'],
+    version: /^ceph version (\d+\.\d+\.\d+)/,
+    accepts: /^16\.2\./,
+  },
 };
 
-export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone'];
+export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone', 'ceph'];
