@@ -7,6 +7,8 @@ export type FileType = 'config' | 'key' | 'lock' | 'snapshot' | 'index' | 'data'
 export interface FileHandle {
   readonly type: FileType;
   readonly name: string;
+  /** A hint for caches, no part of the name: this pack holds trees, which are read again and again. */
+  readonly metadata?: boolean;
 }
 
 /** What a store promises. Callers and the conformance suite read the same record. */
@@ -25,6 +27,8 @@ export interface BackendTraits {
 export interface Call {
   /** Ends the call with `aborted`. */
   readonly signal?: AbortSignal | undefined;
+  /** For `load`: what an earlier one gave is damaged. Ask the store itself, not a copy of what it holds. */
+  readonly fresh?: boolean;
 }
 
 /** A part of a file, in bytes. */
@@ -71,4 +75,22 @@ export interface Backend extends AsyncDisposable {
   list(type: FileType, call?: Call): AsyncIterable<ListedFile>;
   /** Removing what is not there is success. */
   remove(file: FileHandle, call?: Call): Promise<void>;
+}
+
+/** A backend that has copies of some of a store's files nearby. */
+export interface CachedBackend extends Backend {
+  /**
+   * Drops copies of packs for which `isNeeded` says no, but for those made at `since` (ms since the epoch) or later,
+   * which it cannot know of. Never rejects.
+   */
+  keepPacks(isNeeded: (pack: string) => boolean, since: number): Promise<void>;
+}
+
+/** A place for copies of the files of many repositories. */
+export interface RepositoryCache {
+  /**
+   * The store of one repository behind its copies. `id` is the one in the config, 64 hex digits. Disposing of the result
+   * disposes of `store`. Failures of the cache are never failures of the result.
+   */
+  inFrontOf(store: Backend, id: string): CachedBackend;
 }

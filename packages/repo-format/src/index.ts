@@ -1,6 +1,16 @@
 export { EngineError, CODES, abortedError, throwIfAborted } from './errors.ts';
 export type { Code, ErrorContext } from './errors.ts';
-export type { Backend, BackendTraits, ByteRange, Call, FileHandle, FileType, ListedFile } from './backend.ts';
+export type {
+  Backend,
+  BackendTraits,
+  ByteRange,
+  CachedBackend,
+  Call,
+  FileHandle,
+  FileType,
+  ListedFile,
+  RepositoryCache,
+} from './backend.ts';
 export { ID_BYTES, isId, parseId, shortId } from './id.ts';
 export type { Id } from './id.ts';
 export { fileMode, permissionBits, toStMode } from './tree/mode.ts';
