@@ -1,0 +1,87 @@
+/** What goes wrong below HTTP, as errors of the engine that hold no header, no URL beyond its origin and no body. */
+import { EngineError } from '@restic-engine/repo-format';
+import type { Code } from '@restic-engine/repo-format';
+
+/** OpenSSL's and Node's words for a certificate that proves nothing. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_SSL_CA_MD_TOO_WEAK',
+  'ERR_SSL_EE_KEY_TOO_SMALL',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UND_ERR_PRX_TLS',
+]);
+
+/** How a server says that it wants a client certificate, or another one. */
+const CLIENT_CERTIFICATE =
+  /^ERR_SSL_(?:TLSV13_ALERT_CERTIFICATE_REQUIRED|SSLV3_ALERT_(?:BAD|UNSUPPORTED)_CERTIFICATE|SSLV3_ALERT_CERTIFICATE_\w+|TLSV1_ALERT_(?:UNKNOWN_CA|ACCESS_DENIED))$/;
+
+/** A connection that ended in the middle of an answer looks like bad HTTP to the parser. */
+const CUT: ReadonlySet<string> = new Set(['HPE_INVALID_EOF_STATE', 'HPE_CLOSED_CONNECTION']);
+
+const ADVICE = new Map<string, string>([
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS: is it http: rather than https:?'],
+  ['UND_ERR_BODY_TIMEOUT', 'nothing came for too long'],
+  ['UND_ERR_HEADERS_TIMEOUT', 'no answer came for too long'],
+  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer was cut short'],
+]);
+
+/** What undici and the system report for a request to `url`. */
+export function transportError(cause: unknown, url: URL): EngineError {
+  if (EngineError.is(cause)) return cause;
+  const system = codeOf(cause) ?? 'unknown';
+  const code = classify(system);
+  const advice = ADVICE.get(system) ?? messageOf(cause);
+  return new EngineError(code, `${url.host}: ${advice}`, { host: url.host, system }, { cause: copyOf(cause) });
+}
+
+/** A connection that this side ended. */
+export function connectionCut(): EngineError {
+  return new EngineError('io', 'the connection was given up');
+}
+
+function classify(system: string): Code {
+  if (UNTRUSTED.has(system)) return 'untrusted';
+  if (CLIENT_CERTIFICATE.test(system)) return 'unauthorized';
+  if (system.startsWith('HPE_')) return CUT.has(system) ? 'io' : 'corrupt';
+  if (system === 'UND_ERR_HEADERS_OVERFLOW') return 'corrupt';
+  if (system === 'UND_ERR_INVALID_ARG') return 'bad-request';
+  if (system === 'UND_ERR_DESTROYED' || system === 'UND_ERR_CLOSED') return 'aborted';
+  return 'io';
+}
+
+/** The code of an error, or of the first of several (one for each address of a host). */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return error instanceof AggregateError ? codeOf(error.errors[0]) : undefined;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0]);
+  return error instanceof Error && error.message !== '' ? error.message : 'the connection failed';
+}
+
+/** The error by name, code and message only: others of its properties may hold what was sent and received. */
+function copyOf(error: unknown): Error {
+  const copy = new Error(messageOf(error));
+  if (error instanceof Error) copy.name = error.name;
+  return Object.assign(copy, { code: codeOf(error) });
+}

@@ -1,0 +1,115 @@
+/**
+ * The body of a request, piece by piece. The memory of the segments belongs to the caller again as soon as the request
+ * has settled, so nothing may be left in a queue of a socket by then:
+ *
+ * - Small segments are copied, which also saves writing them one by one.
+ * - A piece of a large one fills more than the buffer of a socket, so that the next piece, or the end of the body, is
+ *   asked for only when the kernel has taken it. A connection that is answered before that is closed by undici.
+ */
+import { Readable } from 'node:stream';
+import { PIECE } from '../bandwidth.ts';
+import type { Bandwidth } from '../bandwidth.ts';
+
+/** What is shorter is copied: the size of the buffer of a socket in Node and undici. */
+const COPIED = 64 * 1024;
+/** The largest piece handed to a socket at once; the watchdog sees progress after each. */
+const WRITTEN = 256 * 1024;
+
+export interface Upload {
+  /** In bytes. */
+  readonly length: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What undici sends. */
+  readonly body: Buffer | Readable | null;
+  /** Lets go of the segments. */
+  cancel(): void;
+}
+
+export function uploadOf(
+  segments: readonly Uint8Array[],
+  bandwidth: Bandwidth | undefined,
+  signal: AbortSignal | undefined,
+): Upload {
+  const length = segments.reduce((sum, segment) => sum + segment.length, 0);
+  if (length === 0) return { length, headers: {}, body: null, cancel: () => undefined };
+  const limited = bandwidth?.limitsUpload ? bandwidth : undefined;
+  const headers = { 'content-length': String(length) };
+  if (limited === undefined && length <= COPIED) {
+    return { length, headers, body: Buffer.concat(segments), cancel: () => undefined };
+  }
+  const pieces = limited === undefined ? piecesOf(segments) : smallPiecesOf(segments);
+  const body = new UploadStream(pieces, limited, signal);
+  return { length, headers, body, cancel: () => void body.destroy() };
+}
+
+class UploadStream extends Readable {
+  #pieces: Iterator<Uint8Array> | undefined;
+  readonly #bandwidth: Bandwidth | undefined;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(pieces: Iterator<Uint8Array>, bandwidth: Bandwidth | undefined, signal: AbortSignal | undefined) {
+    // Nothing is read ahead of what the socket takes.
+    super({ highWaterMark: 0 });
+    this.#pieces = pieces;
+    this.#bandwidth = bandwidth;
+    this.#signal = signal;
+  }
+
+  override _read(): void {
+    const next = this.#pieces?.next();
+    if (next === undefined || next.done) {
+      this.push(null);
+      return;
+    }
+    if (this.#bandwidth === undefined) {
+      this.push(next.value);
+      return;
+    }
+    this.#bandwidth.upload(next.value.length, this.#signal).then(
+      () => this.push(next.value),
+      (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#pieces = undefined;
+    callback(error);
+  }
+}
+
+/** Views of at least `COPIED` bytes, and copies of what is smaller. */
+function* piecesOf(segments: readonly Uint8Array[]): Generator<Uint8Array> {
+  let small: Uint8Array[] = [];
+  let waiting = 0;
+  for (const segment of segments) {
+    if (segment.length < COPIED) {
+      small.push(segment);
+      waiting += segment.length;
+      if (waiting < COPIED) continue;
+    }
+    if (waiting > 0) {
+      yield Buffer.concat(small, waiting);
+      small = [];
+      waiting = 0;
+    }
+    if (segment.length >= COPIED) yield* slices(segment);
+  }
+  if (waiting > 0) yield Buffer.concat(small, waiting);
+}
+
+function* slices(segment: Uint8Array): Generator<Uint8Array> {
+  let at = 0;
+  while (at < segment.length) {
+    // A rest that would be too small for a piece of its own goes with the last one.
+    const end = segment.length - at < WRITTEN + COPIED ? segment.length : at + WRITTEN;
+    yield segment.subarray(at, end);
+    at = end;
+  }
+}
+
+/** Copies of at most the size that a paced line takes at once. */
+function* smallPiecesOf(segments: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const segment of segments) {
+    for (let at = 0; at < segment.length; at += PIECE) yield new Uint8Array(segment.subarray(at, at + PIECE));
+  }
+}
