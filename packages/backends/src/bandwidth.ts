@@ -1,3 +1,4 @@
+import { throwIfAborted } from '@restic-engine/repo-format';
 import { SYSTEM_TIME } from './wrap/time.ts';
 import type { Time } from './wrap/time.ts';
 
@@ -46,6 +47,7 @@ function pace(rate: number | undefined, time: Pick<Time, 'now' | 'sleep'>): Pace
   if (!(rate > 0)) throw new RangeError('a bandwidth limit must be more than 0 bytes per second');
   let freeAt = Number.NEGATIVE_INFINITY;
   return async (bytes, signal) => {
+    throwIfAborted(signal);
     const now = time.now();
     const start = Math.max(now, freeAt);
     freeAt = start + (bytes * 1000) / rate;

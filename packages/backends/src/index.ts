@@ -14,6 +14,8 @@ export { wrap } from './wrap/wrap.ts';
 export type { Wrapper } from './wrap/wrap.ts';
 export { withBandwidth } from './wrap/bandwidth.ts';
 export { withLimit } from './wrap/limit.ts';
+export { BACKEND_CHANNEL, withObserve } from './wrap/observe.ts';
+export type { BackendEvent } from './wrap/observe.ts';
 export { withReadonly } from './wrap/readonly.ts';
 export { withRetry } from './wrap/retry.ts';
 export type { Retry, RetryOptions } from './wrap/backoff.ts';

@@ -1,10 +1,23 @@
+import { tracingChannel } from 'node:diagnostics_channel';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Backend } from '@restic-engine/repo-format';
-import { describe, it } from 'vitest';
+import type { Backend, BackendTraits } from '@restic-engine/repo-format';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { describeBackend } from '../src/conformance/index.ts';
-import { localBackend, memoryBackend, withFaults, withLimit, withRetry, wrap } from '../src/index.ts';
+import {
+  BACKEND_CHANNEL,
+  bandwidth,
+  localBackend,
+  memoryBackend,
+  withBandwidth,
+  withFaults,
+  withLimit,
+  withObserve,
+  withRetry,
+  wrap,
+} from '../src/index.ts';
+import type { Wrapper } from '../src/index.ts';
 import { override } from '../src/wrap/wrap.ts';
 
 const suite = { describe, it };
@@ -25,11 +38,35 @@ describeBackend(suite, 'memory, append-only', async () => memoryBackend({ atomic
 });
 describeBackend(suite, 'local', temporaryLocal, { traits: all });
 
-describeBackend(suite, 'memory with retry', async () => wrap(memoryBackend(), withRetry()), { traits: all });
-describeBackend(suite, 'memory with limit', async () => wrap(memoryBackend(), withLimit(1)), {
-  traits: { ...all, connections: 1 },
-});
-describeBackend(suite, 'memory with faults that never happen', async () => wrap(memoryBackend(), withFaults({})));
+/** Every wrapper that keeps the promises of what is below it. */
+const WRAPPERS: [string, Wrapper, Partial<BackendTraits>?][] = [
+  ['retry', withRetry()],
+  ['limit', withLimit(1), { connections: 1 }],
+  ['observe', withObserve()],
+  ['bandwidth', withBandwidth(bandwidth({ upload: 2 ** 40, download: 2 ** 40 }))],
+  ['faults that never happen', withFaults({})],
+];
+for (const [name, wrapper, traits] of WRAPPERS) {
+  describeBackend(suite, `memory with ${name}`, async () => wrap(memoryBackend(), wrapper), {
+    traits: { ...all, ...traits },
+  });
+}
+
 describeBackend(suite, 'local with all wrappers', async () =>
-  wrap(await temporaryLocal(), withFaults({}), withLimit(), withRetry()),
+  wrap(
+    await temporaryLocal(),
+    withFaults({}),
+    withObserve(),
+    withBandwidth(bandwidth({ upload: 2 ** 40, download: 2 ** 40 })),
+    withLimit(),
+    withRetry(),
+  ),
 );
+
+describe('watched by somebody', () => {
+  const channel = tracingChannel(BACKEND_CHANNEL);
+  const ignore = (): undefined => undefined;
+  beforeAll(() => channel.asyncEnd.subscribe(ignore));
+  afterAll(() => void channel.asyncEnd.unsubscribe(ignore));
+  describeBackend(suite, 'memory', async () => wrap(memoryBackend(), withObserve()), { traits: all });
+});

@@ -50,8 +50,17 @@ export type {
   MemoryOptions,
   OpenBackendOptions,
 } from '@restic-engine/backends';
-export { withBandwidth, withFaults, withLimit, withReadonly, withRetry, wrap } from '@restic-engine/backends';
-export type { RetryOptions, Wrapper } from '@restic-engine/backends';
+export {
+  BACKEND_CHANNEL,
+  withBandwidth,
+  withFaults,
+  withLimit,
+  withObserve,
+  withReadonly,
+  withRetry,
+  wrap,
+} from '@restic-engine/backends';
+export type { BackendEvent, RetryOptions, Wrapper } from '@restic-engine/backends';
 export type {
   Backend,
   BackendTraits,

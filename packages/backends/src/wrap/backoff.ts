@@ -29,6 +29,8 @@ const FIRST_DELAY_MS = 1000;
 const FACTOR = 2;
 const MAX_DELAY_MS = 60_000;
 const MAX_ELAPSED_MS = 15 * 60_000;
+/** What a timer can do. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The waits between the attempts of one call. */
 export class Backoff {
@@ -51,19 +53,26 @@ export class Backoff {
     if (!EngineError.is(error) || !error.retryable) throw error;
     throwIfAborted(signal);
     this.#attempt += 1;
-    const delayMs = this.#interval * (0.5 + this.#time.random());
-    if (this.#exhausted(delayMs)) throw error;
+    const demandedMs = retryAfter(error);
+    const delayMs = Math.max(this.#interval * (0.5 + this.#time.random()), demandedMs);
+    if (this.#exhausted(delayMs, demandedMs)) throw error;
     this.#interval = Math.min(this.#interval * FACTOR, MAX_DELAY_MS);
     this.#options.onRetry?.({ operation: this.#operation, attempt: this.#attempt, delayMs, error });
     await this.#time.sleep(delayMs, signal);
   }
 
-  #exhausted(delayMs: number): boolean {
+  #exhausted(delayMs: number, demandedMs: number): boolean {
     const { attempts = Number.POSITIVE_INFINITY, maxElapsedMs = MAX_ELAPSED_MS } = this.#options;
-    if (this.#attempt >= attempts) return true;
+    if (this.#attempt >= attempts || demandedMs > maxElapsedMs) return true;
     // The first retry always happens: one upload over a slow line may take longer than the whole allowance.
     return this.#attempt > 1 && this.#time.now() - this.#start + delayMs > maxElapsedMs;
   }
+}
+
+/** How long the store wants to be left alone: `Retry-After` of HTTP (RFC 9110 §10.2.3), in milliseconds. */
+function retryAfter(error: EngineError): number {
+  const { retryAfterMs } = error.context;
+  return typeof retryAfterMs === 'number' && retryAfterMs > 0 ? Math.min(retryAfterMs, MAX_TIMER_MS) : 0;
 }
 
 /** Runs `attempt` (counting from 1) until it succeeds or `Backoff` gives up. */

@@ -45,16 +45,37 @@ async function saveAgain(
   segments: readonly Uint8Array[],
   call: Call | undefined,
 ): Promise<void> {
+  const { atomicReplace, canRemove } = backend.traits;
   // All names but `config` are hashes of the content. A config that is there may be someone else's: it stays.
-  const ours = !backend.traits.atomicReplace && file.type !== 'config';
-  if (ours && backend.traits.canRemove) await backend.remove(file, call);
+  if (!atomicReplace && canRemove && file.type !== 'config') await removeRemains(backend, file, call);
   try {
     await backend.save(file, segments, call);
   } catch (error) {
-    if (!ours || !EngineError.is(error, 'already-exists')) throw error;
-    const { size } = await backend.stat(file, call);
-    if (size !== segments.reduce((sum, segment) => sum + segment.length, 0)) throw error;
+    if (atomicReplace || !EngineError.is(error, 'already-exists')) throw error;
+    if (!(await isThere(backend, file, segments, call))) throw error;
   }
+}
+
+/** Servers that only take in do not all say so before they are asked to remove something. */
+async function removeRemains(backend: Backend, file: FileHandle, call: Call | undefined): Promise<void> {
+  try {
+    await backend.remove(file, call);
+  } catch (error) {
+    if (!EngineError.is(error, 'denied')) throw error;
+  }
+}
+
+/** Is the file that is there the one that was sent? */
+async function isThere(
+  backend: Backend,
+  file: FileHandle,
+  segments: readonly Uint8Array[],
+  call: Call | undefined,
+): Promise<boolean> {
+  const { size } = await backend.stat(file, call);
+  if (size !== segments.reduce((sum, segment) => sum + segment.length, 0)) return false;
+  if (file.type !== 'config') return true;
+  return Buffer.concat(segments).equals(await backend.load(file, undefined, call));
 }
 
 function guardedLoad(backend: Backend, options: RetryOptions): Backend['load'] {

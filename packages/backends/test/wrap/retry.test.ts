@@ -3,6 +3,7 @@ import type { Backend, FileHandle, ListedFile } from '@restic-engine/repo-format
 import { describe, expect, it } from 'vitest';
 import { memoryBackend, withFaults, withRetry, wrap } from '../../src/index.ts';
 import type { Fault, FaultCall, Retry } from '../../src/index.ts';
+import { override } from '../../src/wrap/wrap.ts';
 import { fakeTime } from './time.ts';
 
 const FILE: FileHandle = { type: 'data', name: 'ab'.repeat(32) };
@@ -99,23 +100,57 @@ describe('withRetry', () => {
     expect(time.sleeps).toHaveLength(2);
   });
 
-  it.each(['denied', 'no-space', 'out-of-range', 'not-found', 'already-exists'] as const)(
-    'does not repeat %s',
-    async (code) => {
-      const error = new EngineError(code, 'final');
-      const { backend, time } = setUp([{ effect: { kind: 'fail-before', error } }]);
-      await expect(backend.save(FILE, [BYTES])).rejects.toBe(error);
-      await expect(backend.load(FILE)).rejects.toBe(error);
-      await expect(names(backend.list('data'))).rejects.toBe(error);
-      expect(time.sleeps).toEqual([]);
-    },
-  );
+  it.each([
+    'denied',
+    'no-space',
+    'out-of-range',
+    'not-found',
+    'already-exists',
+    'unauthorized',
+    'untrusted',
+    'clock-skew',
+    'corrupt',
+    'too-large',
+    'bad-request',
+  ] as const)('does not repeat %s', async (code) => {
+    const error = new EngineError(code, 'final');
+    const { backend, time } = setUp([{ effect: { kind: 'fail-before', error } }]);
+    await expect(backend.save(FILE, [BYTES])).rejects.toBe(error);
+    await expect(backend.load(FILE)).rejects.toBe(error);
+    await expect(names(backend.list('data'))).rejects.toBe(error);
+    expect(time.sleeps).toEqual([]);
+  });
 
   it('does not repeat mistakes of the program', async () => {
     const mistake = new TypeError('wrong');
     const { backend, time } = setUp([{ effect: { kind: 'fail-before', error: mistake as EngineError } }]);
     await expect(backend.stat(FILE)).rejects.toBe(mistake);
     expect(time.sleeps).toEqual([]);
+  });
+
+  it('waits at least as long as the store demands', async () => {
+    const busy = (retryAfterMs: number): EngineError => new EngineError('throttled', 'busy', { retryAfterMs });
+    const demands = [7000, 100, -5, Number.NaN, 0];
+    const faults = demands.map(
+      (ms, index): Fault => ({ nth: index + 1, effect: { kind: 'fail-before', error: busy(ms) } }),
+    );
+    const { backend, time, retries } = setUp(faults);
+    await expect(backend.stat(FILE)).rejects.toMatchObject({ code: 'not-found' });
+    expect(time.sleeps).toEqual([7000, 2000, 4000, 8000, 16_000]);
+    expect(retries[0]).toMatchObject({ delayMs: 7000, error: { code: 'throttled' } });
+  });
+
+  it('gives up at once when the store wants to be left alone for longer than it may take', async () => {
+    const busy = (retryAfterMs: number): EngineError => new EngineError('throttled', 'busy', { retryAfterMs });
+    const never = setUp([{ effect: { kind: 'fail-before', error: busy(15 * 60_000 + 1) } }]);
+    await expect(never.backend.stat(FILE)).rejects.toMatchObject({ code: 'throttled' });
+    expect(never.time.sleeps).toEqual([]);
+    const often = setUp([{ effect: { kind: 'fail-before', error: busy(8 * 60_000) } }]);
+    await expect(often.backend.stat(FILE)).rejects.toMatchObject({ code: 'throttled' });
+    expect(often.time.sleeps).toEqual([8 * 60_000]);
+    const forever = setUp([{ effect: { kind: 'fail-before', error: busy(Number.POSITIVE_INFINITY) } }]);
+    await expect(forever.backend.stat(FILE)).rejects.toMatchObject({ code: 'throttled' });
+    expect(forever.time.sleeps).toEqual([]);
   });
 
   it('can be aborted while it waits', async () => {
@@ -184,8 +219,23 @@ describe('withRetry, where a store refuses existing names', () => {
     await inner.save(config, [new Uint8Array([9, 9, 9])]);
     const { backend, calls } = setUp(failing('save', 1), inner);
     await expect(backend.save(config, [BYTES])).rejects.toMatchObject({ code: 'already-exists' });
-    expect(calls.map(({ method }) => method)).toEqual(['save', 'save']);
+    expect(calls.map(({ method }) => method)).toEqual(['save', 'save', 'stat', 'load']);
     expect(await inner.load(config)).toEqual(new Uint8Array([9, 9, 9]));
+  });
+
+  it('knows its own config again when only the answer got lost', async () => {
+    const config: FileHandle = { type: 'config', name: '' };
+    const { backend } = setUp(lostAnswer, memoryBackend({ atomicReplace: false }));
+    await backend.save(config, [BYTES.subarray(0, 1), BYTES.subarray(1)]);
+    expect(await backend.load(config)).toEqual(BYTES);
+  });
+
+  it('goes on when a server that only takes in does not let it remove anything', async () => {
+    const inner = memoryBackend({ atomicReplace: false, canRemove: false });
+    const secretive = override(inner, { traits: { ...inner.traits, canRemove: true } });
+    const { backend, calls } = setUp(lostAnswer, secretive);
+    await backend.save(FILE, [BYTES]);
+    expect(calls.map(({ method }) => method)).toEqual(['save', 'remove', 'save', 'stat']);
   });
 
   it('does not turn a first already-exists into success', async () => {
