@@ -22,5 +22,10 @@ export type { Retry, RetryOptions } from './wrap/backoff.ts';
 export type { Time } from './wrap/time.ts';
 export { withFaults } from './wrap/faults.ts';
 export type { Crash, Effect, Fault, FaultCall, FaultPlan } from './wrap/faults.ts';
+// the local cache
+export { diskCache } from './cache/disk-cache.ts';
+export type { DiskCacheOptions } from './cache/disk-cache.ts';
+export { cacheSize, defaultCacheFolder, listCaches, oldCaches, removeCache } from './cache/folder.ts';
+export type { CacheEntry } from './cache/folder.ts';
 // for other backends
 export { filePath, folderOf, repositoryFolders } from './layout.ts';
