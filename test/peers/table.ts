@@ -61,7 +61,7 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
     purpose: 'an S3 server that checks signatures (RADOS Gateway)',
     suite: 'bookworm',
     debian: 'radosgw',
-    companions: ['ceph-mon', 'ceph-osd', 'ceph-base', 'ceph-common'],
+    companions: ['ceph-mon', 'ceph-osd', 'ceph-base', 'ceph-common', 'openssl'],
     binary: 'usr/bin/radosgw',
     command: 'radosgw',
     versionArguments: ['--version'],
