@@ -6,7 +6,7 @@
 export { createRepository, openRepository } from './open.ts';
 export type { InitOptions, InitResult, OpenOptions } from './open.ts';
 export type { Repository, UnpackedType } from './repository.ts';
-export type { IndexedRepository } from './indexed.ts';
+export type { IndexedRepository, LoadRangeOptions } from './indexed.ts';
 export type { LoadIndexOptions } from './index/load-index.ts';
 // keys and locks
 export { addKey, changePassword, listKeys, removeKey } from './keys.ts';

@@ -12,6 +12,11 @@ import type { Repository } from './repository.ts';
 /** The largest blob, sealed: a gibibyte. An index may lie, and memory is taken before that can be seen. */
 const MAX_RANGE_BYTES = 2 ** 30 + SEAL_OVERHEAD;
 
+export interface LoadRangeOptions extends Call {
+  /** The range holds trees. @default false */
+  readonly metadata?: boolean;
+}
+
 /**
  * A repository of which the index is in memory: blobs can be found and read. Made by `repository.loadIndex()`; it shows
  * what was stored when it was made, and ends with its repository.
@@ -26,7 +31,7 @@ export class IndexedRepository {
   constructor(repository: Repository, table: BlobTable) {
     this.repository = repository;
     this.table = table;
-    this.#trees = new ReadAhead(repository.backend);
+    this.#trees = new ReadAhead(repository.backend, (pack) => table.endOf(pack));
   }
 
   /** Is the blob stored, or being stored by an open upload? What is being stored cannot be read yet. */
@@ -56,7 +61,10 @@ export class IndexedRepository {
    * Rejects with `not-found` when no index names it, with the first copy's error when none is sound.
    */
   async loadBlob(type: BlobType, id: Id, call: Call = {}): Promise<Uint8Array> {
-    return this.#tryCopies(type, id, ({ pack, offset, length }) => this.loadRange(pack, { offset, length }, call));
+    const metadata = type === 'tree';
+    return this.#tryCopies(type, id, ({ pack, offset, length }, fresh) =>
+      this.loadRange(pack, { offset, length }, { ...call, metadata, fresh }),
+    );
   }
 
   /** The plaintext of a tree. Trees that lie near it are read along and kept for a while. */
@@ -83,11 +91,12 @@ export class IndexedRepository {
   }
 
   /** Sealed bytes of a pack. They are the caller's, to keep or transfer. */
-  async loadRange(pack: Id, range: ByteRange, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
+  async loadRange(pack: Id, range: ByteRange, options: LoadRangeOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     if (range.length > MAX_RANGE_BYTES) {
       throw new EngineError('too-large', `a blob in pack ${pack} cannot be that large`, { pack, ...range });
     }
-    return this.repository.backend.load({ type: 'data', name: pack }, range, call);
+    const { metadata = false, ...call } = options;
+    return this.repository.backend.load({ type: 'data', name: pack, metadata }, range, call);
   }
 
   /** Opened bytes, or undefined: the caller then takes the way that tries every copy and reports. */
@@ -100,7 +109,11 @@ export class IndexedRepository {
     }
   }
 
-  async #tryCopies(type: BlobType, id: Id, load: (location: BlobLocation) => Promise<Uint8Array>): Promise<Uint8Array> {
+  async #tryCopies(
+    type: BlobType,
+    id: Id,
+    load: (location: BlobLocation, fresh: boolean) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
     const copies = this.table.locateAll(type, id);
     if (copies.length === 0) {
       throw new EngineError('not-found', `${type} blob ${id} is in no index`, { type, id });
@@ -109,7 +122,7 @@ export class IndexedRepository {
     const attempts = [...copies];
     for (const [at, location] of attempts.entries()) {
       try {
-        return codecFor(this.repository.codecSpec).open(location, await load(location));
+        return codecFor(this.repository.codecSpec).open(location, await load(location, at >= copies.length));
       } catch (error) {
         if (!EngineError.is(error) || error.code === 'aborted') throw error;
         failure ??= error;

@@ -12,7 +12,16 @@ import {
   MIN_PACK_SIZE,
   sha256,
 } from '@restic-engine/repo-format';
-import type { Backend, Compression, Config, Id, MasterKey, ScryptParams, Sealer } from '@restic-engine/repo-format';
+import type {
+  Backend,
+  Compression,
+  Config,
+  Id,
+  MasterKey,
+  RepositoryCache,
+  ScryptParams,
+  Sealer,
+} from '@restic-engine/repo-format';
 import { availableParallelism } from 'node:os';
 import { findKey } from './keys.ts';
 import { nodePlatform } from './node-platform.ts';
@@ -27,6 +36,8 @@ const MAX_WORKERS = 8;
 /** What opening needs: a backend, and a password or the master key. Everything else has a default. */
 export interface OpenOptions {
   readonly backend: Backend;
+  /** Keeps copies of what is read again and again. Worth it where `backend` is not on this machine. @default none */
+  readonly cache?: RepositoryCache | undefined;
   /** Text counts as its UTF-8 bytes. */
   readonly password?: string | Uint8Array | undefined;
   /** Opens without password and key derivation. */
@@ -73,8 +84,10 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
       : { key: options.masterKey, keyId: undefined };
   const sealer = createSealer(key);
   const config = openConfig(sealer, sealedConfig);
+  const cached = options.cache?.inFrontOf(backend, config.id);
   return new Repository({
-    backend,
+    backend: cached ?? backend,
+    cached,
     config,
     key,
     keyId,
@@ -86,7 +99,6 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   });
 }
 
-/** How a new repository is made. */
 function openConfig(sealer: Sealer, sealed: Uint8Array): Config {
   try {
     return decodeConfig(sealer.open(sealed));
@@ -97,6 +109,7 @@ function openConfig(sealer: Sealer, sealed: Uint8Array): Config {
   }
 }
 
+/** How a new repository is made. */
 export interface InitOptions {
   readonly backend: Backend;
   readonly password: string | Uint8Array;

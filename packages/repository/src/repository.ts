@@ -1,6 +1,16 @@
 /** An open repository: its files, opened and sealed with its key. */
 import { openUnpacked, sealUnpacked, sha256, EngineError } from '@restic-engine/repo-format';
-import type { Backend, Call, Config, FileType, Id, ListedFile, MasterKey, Sealer } from '@restic-engine/repo-format';
+import type {
+  Backend,
+  CachedBackend,
+  Call,
+  Config,
+  FileType,
+  Id,
+  ListedFile,
+  MasterKey,
+  Sealer,
+} from '@restic-engine/repo-format';
 import type { CodecSpec } from './codec.ts';
 import type { IndexedRepository } from './indexed.ts';
 import { loadIndex } from './index/load-index.ts';
@@ -16,6 +26,8 @@ export type UnpackedType = 'snapshot' | 'index' | 'lock';
 /** What a repository is made of; `openRepository` puts it together. */
 export interface RepositoryParts {
   readonly backend: Backend;
+  /** The same, when it has copies nearby. */
+  readonly cached: CachedBackend | undefined;
   readonly config: Config;
   readonly key: MasterKey;
   readonly keyId: Id | undefined;
@@ -37,6 +49,7 @@ export class Repository implements AsyncDisposable {
    */
   keyId: Id | undefined;
   readonly #parts: RepositoryParts;
+  #tidying: Promise<void> | undefined;
 
   constructor(parts: RepositoryParts) {
     this.#parts = parts;
@@ -92,7 +105,7 @@ export class Repository implements AsyncDisposable {
   async loadFile(type: UnpackedType, id: Id, call: Call = {}): Promise<Uint8Array> {
     const file = { type, name: id };
     let bytes = await this.backend.load(file, undefined, call);
-    if (sha256(bytes) !== id) bytes = await this.backend.load(file, undefined, call);
+    if (sha256(bytes) !== id) bytes = await this.backend.load(file, undefined, { ...call, fresh: true });
     if (sha256(bytes) !== id) {
       throw new EngineError('corrupt', `${type} ${id} does not match its name`, { type, id, size: bytes.length });
     }
@@ -120,12 +133,17 @@ export class Repository implements AsyncDisposable {
    * Loads every index file. A snapshot that is listed before this call has all its blobs in the result; one that is
    * written later may not.
    */
-  loadIndex(options: LoadIndexOptions = {}): Promise<IndexedRepository> {
-    return loadIndex(this, options);
+  async loadIndex(options: LoadIndexOptions = {}): Promise<IndexedRepository> {
+    const startedMs = Date.now();
+    const indexed = await loadIndex(this, options);
+    // Nobody need wait for it but who ends everything.
+    this.#tidying = this.#parts.cached?.keepPacks((pack) => indexed.table.hasPack(pack), startedMs);
+    return indexed;
   }
 
   /** Ends the worker threads. The backend stays open: it is the caller's. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.pool[Symbol.asyncDispose]();
+    await this.#tidying;
   }
 }

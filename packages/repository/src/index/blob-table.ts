@@ -36,6 +36,8 @@ export interface PackContents {
 export class BlobTable {
   readonly #packs: Id[] = [];
   readonly #packNumbers = new Map<Id, number>();
+  /** For each pack, where the last blob that is known of it ends. */
+  readonly #ends: number[] = [];
   readonly #ids: Uint32Array[] = [];
   /** For each entry: pack number × 2 + type, offset, length, uncompressed length. */
   readonly #meta: Uint32Array[] = [];
@@ -65,8 +67,18 @@ export class BlobTable {
     if (number === undefined) {
       number = this.#packs.push(id) - 1;
       this.#packNumbers.set(id, number);
+      this.#ends.push(0);
     }
     return number;
+  }
+
+  hasPack(id: Id): boolean {
+    return this.#packNumbers.has(id);
+  }
+
+  /** Where the last blob that is known of a pack ends, in bytes; 0 for a pack that is not known. */
+  endOf(pack: Id): number {
+    return this.#ends[this.#packNumbers.get(pack) ?? -1] ?? 0;
   }
 
   /** Blobs that were claimed and are not stored yet. */
@@ -292,6 +304,8 @@ export class BlobTable {
     meta[start + 1] = offset;
     meta[start + 2] = length;
     meta[start + 3] = uncompressedLength;
+    const known = this.#ends[mark >>> 1];
+    if (known !== undefined && known < offset + length) this.#ends[mark >>> 1] = offset + length;
   }
 
   #location(entry: number, type: BlobType, id: Id): BlobLocation | undefined {

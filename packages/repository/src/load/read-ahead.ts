@@ -3,7 +3,7 @@
  * the pack, and the next blobs are already there.
  */
 import { LRUCache } from 'lru-cache';
-import type { Backend, Id } from '@restic-engine/repo-format';
+import type { Backend, FileHandle, Id } from '@restic-engine/repo-format';
 import type { BlobLocation } from '../index/blob-table.ts';
 
 /** Packs are read in aligned stretches of this many bytes. */
@@ -12,25 +12,18 @@ const CACHE_BYTES = 32 << 20;
 
 export class ReadAhead {
   readonly #backend: Backend;
-  readonly #packSize: (pack: Id) => Promise<number>;
+  readonly #endOf: (pack: Id) => number;
   readonly #stretches = new LRUCache<string, Promise<Uint8Array>>({ max: CACHE_BYTES / STRETCH });
 
-  constructor(backend: Backend) {
+  /** `endOf` says where the last blob of a pack ends: reading on would be asking for what is not there. */
+  constructor(backend: Backend, endOf: (pack: Id) => number) {
     this.#backend = backend;
-    const sizes = new LRUCache<Id, Promise<number>>({ max: 4096 });
-    this.#packSize = (pack) => {
-      const known = sizes.get(pack);
-      if (known !== undefined) return known;
-      const size = backend.stat({ type: 'data', name: pack }).then((stat) => stat.size);
-      size.catch(() => sizes.delete(pack));
-      sizes.set(pack, size);
-      return size;
-    };
+    this.#endOf = endOf;
   }
 
   /** The sealed bytes of a blob. They are shared: do not change or transfer them. */
   async load({ pack, offset, length }: BlobLocation, signal?: AbortSignal): Promise<Uint8Array> {
-    if (length > STRETCH) return this.#backend.load({ type: 'data', name: pack }, { offset, length }, { signal });
+    if (length > STRETCH) return this.#backend.load(treePack(pack), { offset, length }, { signal });
     const start = offset - (offset % STRETCH);
     const first = await this.#stretch(pack, start);
     const from = offset - start;
@@ -53,8 +46,11 @@ export class ReadAhead {
   }
 
   async #loadStretch(pack: Id, offset: number): Promise<Uint8Array> {
-    const size = await this.#packSize(pack);
-    const length = Math.max(0, Math.min(STRETCH, size - offset));
-    return this.#backend.load({ type: 'data', name: pack }, { offset, length });
+    const length = Math.max(0, Math.min(STRETCH, this.#endOf(pack) - offset));
+    return this.#backend.load(treePack(pack), { offset, length });
   }
+}
+
+function treePack(name: Id): FileHandle {
+  return { type: 'data', name, metadata: true };
 }

@@ -199,7 +199,8 @@ export class Upload {
     const { repository } = this.#indexed;
     const pack = packer.finish(repository.sealer);
     if (!this.#dryRun) {
-      await repository.backend.save({ type: 'data', name: pack.id }, pack.segments, { signal: this.#signal });
+      const file = { type: 'data', name: pack.id, metadata: pack.entries[0]?.type === 'tree' } as const;
+      await repository.backend.save(file, pack.segments, { signal: this.#signal });
     }
     for (const segment of pack.segments) release(segment);
     await this.#indexer.add({ id: pack.id, blobs: pack.entries });

@@ -227,7 +227,8 @@ async function takeRange(
   const [first] = blobs;
   if (first === undefined) return [];
   try {
-    const bytes = await indexed.loadRange(first.pack, { offset, length }, { signal });
+    const metadata = first.type === 'tree';
+    const bytes = await indexed.loadRange(first.pack, { offset, length }, { signal, metadata });
     const input = { codec: repository.codecSpec, bytes, offset, blobs };
     return await repository.pool.run(repackBlobs, input, { signal, transfer: [bytes.buffer] });
   } catch (error) {
