@@ -1,0 +1,64 @@
+/** What the statuses of a REST server mean. */
+import { EngineError } from '@restic-engine/repo-format';
+import type { Code } from '@restic-engine/repo-format';
+import type { HttpResponse } from '../http/client.ts';
+import { redirectRefused, retryAfterMs } from '../http/refusal.ts';
+
+const CODES_OF_STATUS = new Map<number, Code>([
+  // restic's rest-server says 400 for an upload that arrived damaged or cut: worth another try.
+  [400, 'io'],
+  [401, 'unauthorized'],
+  [403, 'denied'],
+  [404, 'not-found'],
+  [405, 'unsupported'],
+  [408, 'io'],
+  [409, 'io'],
+  [413, 'too-large'],
+  [416, 'out-of-range'],
+  [423, 'io'],
+  [425, 'io'],
+  [429, 'throttled'],
+  [501, 'unsupported'],
+  [507, 'no-space'],
+]);
+
+const WORDS = new Map<Code, string>([
+  ['denied', 'the server refuses it'],
+  ['not-found', 'it does not exist'],
+  ['no-space', 'the server has no space or quota left'],
+  ['out-of-range', 'it is shorter than expected'],
+  ['throttled', 'the server asks for fewer requests'],
+  ['too-large', 'the server takes no uploads of this size'],
+  ['unauthorized', 'the server does not accept the user name and password'],
+]);
+
+/** The error for an answer that is no success. Its body is given up. */
+export async function refusal(response: HttpResponse, operation: string, path: string, url: URL): Promise<EngineError> {
+  const { status, headers, body } = response;
+  await body.discard();
+  const redirect = redirectRefused(status, headers, url);
+  if (redirect) return redirect;
+  const wait = retryAfterMs(headers);
+  const code = codeOf(status, wait);
+  const context = { operation, file: path, status, ...(wait !== undefined && { retryAfterMs: wait }) };
+  return new EngineError(
+    code,
+    `${operation} ${path}: ${WORDS.get(code) ?? 'the server fails'} (HTTP ${status})`,
+    context,
+  );
+}
+
+function codeOf(status: number, retryAfter: number | undefined): Code {
+  const code = CODES_OF_STATUS.get(status);
+  if (code !== undefined) return code;
+  if (status === 503 && retryAfter !== undefined) return 'throttled';
+  if (status >= 500) return 'io';
+  return status >= 400 ? 'denied' : 'corrupt';
+}
+
+/** An answer that breaks the protocol. */
+export function brokenAnswer(path: string, what: string): EngineError {
+  return new EngineError('corrupt', `the server's answer for ${path} is not that of a REST server: ${what}`, {
+    file: path,
+  });
+}
