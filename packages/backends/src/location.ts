@@ -5,6 +5,7 @@ import type { Backend } from '@restic-engine/repo-format';
 import type { Bandwidth } from './bandwidth.ts';
 import type { HttpOptions } from './http/options.ts';
 import { LOCAL_SCHEME } from './local/scheme.ts';
+import { REST_SCHEME } from './rest/scheme.ts';
 import type { Environment, OpenContext, Scheme } from './scheme.ts';
 
 /** What beside its location decides how a backend is opened. */
@@ -27,7 +28,10 @@ export interface ExtendedOption {
 }
 
 /** A backend that can be named by a location has its line here. */
-const SCHEMES: ReadonlyMap<string, Scheme> = new Map([['local', LOCAL_SCHEME]]);
+const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
+  ['local', LOCAL_SCHEME],
+  ['rest', REST_SCHEME],
+]);
 
 /** What restic understands beside those, and the names of their options. */
 const RESTIC_SCHEMES: ReadonlySet<string> = new Set(['azure', 'b2', 'gs', 'rclone', 'swift']);
