@@ -24,6 +24,7 @@ export type {
   InitResult,
   Instant,
   LoadIndexOptions,
+  LoadRangeOptions,
   LockOptions,
   OpenOptions,
   Platform,
@@ -61,14 +62,25 @@ export {
   wrap,
 } from '@restic-engine/backends';
 export type { BackendEvent, RetryOptions, Wrapper } from '@restic-engine/backends';
+export {
+  cacheSize,
+  defaultCacheFolder,
+  diskCache,
+  listCaches,
+  oldCaches,
+  removeCache,
+} from '@restic-engine/backends';
+export type { CacheEntry, DiskCacheOptions } from '@restic-engine/backends';
 export type {
   Backend,
   BackendTraits,
   ByteRange,
+  CachedBackend,
   Call,
   FileHandle,
   FileType,
   ListedFile,
+  RepositoryCache,
 } from '@restic-engine/repo-format';
 // back up
 export { backup, files, objects, stream } from '@restic-engine/snapshot';
