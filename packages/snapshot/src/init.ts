@@ -1,9 +1,7 @@
 /** Making a repository with a chunker polynomial of its own. */
-import { formatPolynomial, generatePolynomial } from '@restic-engine/chunker';
 import { EngineError } from '@restic-engine/repo-format';
 import { createRepository } from '@restic-engine/repository';
 import type { InitOptions as CreateOptions, InitResult } from '@restic-engine/repository';
-import { isUsablePolynomial } from './polynomial.ts';
 
 /** How a new repository is made: a backend and a password suffice. */
 export interface InitOptions extends Omit<CreateOptions, 'chunkerPolynomial'> {
@@ -24,13 +22,10 @@ export interface InitOptions extends Omit<CreateOptions, 'chunkerPolynomial'> {
  * ```
  */
 export async function initRepository(options: InitOptions): Promise<InitResult> {
+  const { isUsablePolynomial, randomPolynomial } = await import('./polynomial.ts');
   const { chunkerPolynomial = randomPolynomial() } = options;
   if (!isUsablePolynomial(chunkerPolynomial)) {
     throw new EngineError('bad-request', 'not a polynomial that files can be cut with', { chunkerPolynomial });
   }
   return createRepository({ ...options, chunkerPolynomial });
-}
-
-function randomPolynomial(): string {
-  return formatPolynomial(generatePolynomial((length) => globalThis.crypto.getRandomValues(new Uint8Array(length))));
 }

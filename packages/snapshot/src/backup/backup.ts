@@ -1,46 +1,23 @@
 /** Backing up: from a source to a snapshot. */
-import { EngineError, encodeSnapshot } from '@restic-engine/repo-format';
-import type { Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
-import { formatInstant, withPreparedLock, withUpload } from '@restic-engine/repository';
-import type { IndexedRepository, Repository, Upload, UploadTotals } from '@restic-engine/repository';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { encodeSnapshot } from '@restic-engine/repo-format';
+import type { Snapshot, SnapshotSummary } from '@restic-engine/repo-format';
+import { formatInstant, withPreparedLock } from '@restic-engine/repository';
+import type { IndexedRepository, Repository } from '@restic-engine/repository';
 import type { SnapshotEntry } from '../find.ts';
-import { isUsablePolynomial } from '../polynomial.ts';
 import type { OpenedTree, Source } from '../source/source.ts';
-import { ObjectArchiver } from './archive-objects.ts';
-import { TreeArchiver } from './archive-tree.ts';
-import type { StoredTree } from './archive-tree.ts';
+import type { archive, Archived, Run } from './archive.ts';
 import { asTimestamp } from './as-timestamp.ts';
-import { ContentStore } from './content-store.ts';
 import { findParent } from './parent.ts';
 import { Tracker } from './progress.ts';
-import { storeFiles, WINDOW_BYTES } from './store-tasks.ts';
-import type { ChunkerSpec } from './store-tasks.ts';
 import type { BackupOptions, BackupResult } from './types.ts';
 
 /** What this package calls itself in snapshots. */
 export const PROGRAM_VERSION = 'restic-engine 0.1.0';
 
-/** What is known before anything is read. */
-interface Run {
-  readonly options: BackupOptions;
-  readonly startedAt: number;
-  readonly started: Timestamp;
-  readonly time: Timestamp;
-  readonly hostname: string;
-  readonly paths: readonly string[];
-  readonly tracker: Tracker;
-  readonly signal: AbortSignal;
-}
-
 interface Prepared {
+  readonly archive: typeof archive;
   readonly parent: SnapshotEntry | undefined;
   readonly indexed: IndexedRepository;
-}
-
-interface Archived {
-  readonly tree: StoredTree;
-  readonly totals: UploadTotals;
 }
 
 /**
@@ -96,23 +73,24 @@ function check({ readConcurrency = 1, tags = [] }: BackupOptions): void {
     throw new TypeError('tags must be an array of strings');
 }
 
-/** What a backup must know of the repository; read while the lock settles. */
+/** What a backup needs: its code, and what it must know of the repository. Read while the lock settles. */
 async function prepare(repository: Repository, run: Run, opened: OpenedTree | undefined): Promise<Prepared> {
   const { options, signal } = run;
+  const { archive, warmPool } = await import('./archive.ts');
   const hasParent = options.source.kind === 'tree' || options.source.hasParent;
   // Snapshots before the index: then the index has every blob of the parent.
   const parent = hasParent ? await findParent(repository, options, run) : undefined;
   // With a parent there may be nothing for threads to do; without one there is.
-  if (parent === undefined) repository.pool.warm(storeFiles);
+  if (parent === undefined) warmPool(repository.pool);
   opened?.warm?.();
-  return { parent, indexed: await repository.loadIndex({ signal }) };
+  return { archive, parent, indexed: await repository.loadIndex({ signal }) };
 }
 
 async function backupLocked(
   repository: Repository,
   run: Run,
   opened: OpenedTree | undefined,
-  { parent, indexed }: Prepared,
+  { archive, parent, indexed }: Prepared,
 ): Promise<Omit<BackupResult, 'problems'>> {
   const { options, tracker, signal } = run;
   const { tree, totals } = await archive(indexed, run, opened, parent);
@@ -141,91 +119,16 @@ function openTree(source: Extract<Source, { kind: 'tree' }>, { platform }: Repos
   });
 }
 
-async function archive(
-  indexed: IndexedRepository,
-  run: Run,
-  opened: OpenedTree | undefined,
-  parent: SnapshotEntry | undefined,
-): Promise<Archived> {
-  const { options, tracker, signal } = run;
-  const counting = new AbortController();
-  const counted = count(opened, tracker, counting.signal);
-  // Met below; until then there may be hours.
-  counted.catch(() => undefined);
-  try {
-    return await withUpload(indexed, { dryRun: options.dryRun ?? false, signal }, async (upload) => {
-      const tree = await storeSource(indexed, upload, run, opened, parent?.tree);
-      if (tree.entries === 0)
-        throw new EngineError('bad-request', 'nothing was backed up: the snapshot would be empty');
-      counting.abort();
-      await counted;
-      return { tree, totals: upload.totals };
-    });
-  } finally {
-    counting.abort();
-  }
-}
-
-function storeSource(
-  indexed: IndexedRepository,
-  upload: Upload,
-  run: Run,
-  opened: OpenedTree | undefined,
-  parent: Id | undefined,
-): Promise<StoredTree> {
-  const { repository } = indexed;
-  const { options, tracker, time } = run;
-  const chunker = chunkerOf(repository, run);
-  const store = new ContentStore(
-    upload,
-    repository.pool,
-    { codec: repository.codecSpec, chunker },
-    options.readConcurrency,
-  );
-  if (opened !== undefined) {
-    const { ignoreInode = false, ignoreCtime = false } = options;
-    return new TreeArchiver(indexed, upload, store, tracker, { ignoreInode, ignoreCtime }).archive(opened.root, parent);
-  }
-  if (options.source.kind !== 'objects') throw new TypeError('a tree source that was not opened');
-  return new ObjectArchiver(indexed, upload, store, tracker, time).archive(options.source.entries, parent);
-}
-
-/** A window must hold two chunks for FastCDC to find the end of one. */
-const MAX_FASTCDC_BYTES = WINDOW_BYTES / 2;
-
-function chunkerOf({ config }: Repository, { options, tracker }: Run): ChunkerSpec {
-  const { fastcdc } = options;
-  if (fastcdc === undefined) {
-    if (isUsablePolynomial(config.chunkerPolynomial)) return { polynomial: config.chunkerPolynomial };
-    throw new EngineError('corrupt', 'the config has no polynomial that contents can be cut with');
-  }
-  if (fastcdc.maxSize > MAX_FASTCDC_BYTES) throw new RangeError(`maxSize must be at most ${MAX_FASTCDC_BYTES} bytes`);
-  tracker.problem('contents were cut with FastCDC: they are not deduplicated with what restic, or Rabin, has stored');
-  return fastcdc;
-}
-
 /** Which chunker made a snapshot must be seen from it; restic has no field for that. */
 function programVersion({ fastcdc, programVersion: name = PROGRAM_VERSION }: BackupOptions): string {
   if (fastcdc === undefined) return name;
   return `${name} (fastcdc ${fastcdc.minSize}/${fastcdc.averageSize}/${fastcdc.maxSize})`;
 }
 
-/** Counts ahead, for those who watch; gives way to the backup itself. */
-async function count(opened: OpenedTree | undefined, tracker: Tracker, signal: AbortSignal): Promise<void> {
-  if (opened?.count === undefined || !tracker.wantsProgress) return;
-  for (const total of opened.count()) {
-    tracker.count(total);
-    await nextTurn();
-    if (signal.aborted) return;
-  }
-}
-
 function describe(
   { platform }: Repository,
   run: Run,
-  facts: {
-    readonly tree: StoredTree;
-    readonly totals: UploadTotals;
+  facts: Archived & {
     readonly parent: SnapshotEntry | undefined;
   },
 ): Snapshot & { readonly summary: SnapshotSummary } {

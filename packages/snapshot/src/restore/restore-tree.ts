@@ -1,8 +1,9 @@
 /** Restoring a tree: windows of it are found, filled with content and finished, each stage a window ahead of the next. */
 import { resolve } from 'node:path';
-import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
+import { throwIfAborted } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '@restic-engine/repository';
+import { checkOptions } from './check-options.ts';
 import { verifyFiles } from './compare.ts';
 import { restoreContent } from './content.ts';
 import type { ContentResult } from './content.ts';
@@ -11,8 +12,6 @@ import { Loader, StoreFailure } from './loader.ts';
 import type { Window } from './plan.ts';
 import { RestoreReport } from './report.ts';
 import type { RestoreRun } from './run.ts';
-import { compileSelector } from './select.ts';
-import type { Selector } from './select.ts';
 import { sinkError } from './sink-fs/errors.ts';
 import { closeTarget, openTarget } from './sink-fs/folders.ts';
 import type { TargetSpec } from './sink-fs/folders.ts';
@@ -62,18 +61,6 @@ export async function restoreTree(
     signal.removeEventListener('abort', halt);
     closeTarget(target);
   }
-}
-
-/** Compiles the patterns. Throws `bad-request` for options that contradict each other. */
-export function checkOptions(options: RestoreTreeOptions): Selector {
-  const selector = compileSelector(options);
-  if (options.delete === true && selector.all && resolve(options.target) === resolve('/')) {
-    throw new EngineError('bad-request', 'deleting everything else from the root directory needs a selection', {});
-  }
-  if ((options.includeXattr?.length ?? 0) > 0 && (options.excludeXattr?.length ?? 0) > 0) {
-    throw new EngineError('bad-request', 'including and excluding extended attributes exclude each other', {});
-  }
-  return selector;
 }
 
 function prepareTarget(options: RestoreTreeOptions): TargetSpec {

@@ -5,8 +5,8 @@ import type { IndexedRepository, Repository } from '@restic-engine/repository';
 import { findSnapshot } from '../find.ts';
 import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
 import { findTree } from '../walk.ts';
-import { checkOptions, restoreTree } from './restore-tree.ts';
-import { writeSealed } from './sink-fs/write-task.ts';
+import { checkOptions } from './check-options.ts';
+import type { restoreTree } from './restore-tree.ts';
 import type { RestoreTreeOptions, RestoreTreeResult } from './types.ts';
 
 /** Which snapshot to restore, and where to. */
@@ -55,19 +55,25 @@ export async function restore(repository: Repository, options: RestoreOptions): 
 }
 
 interface Prepared {
+  readonly restoreTree: typeof restoreTree;
   readonly snapshot: SnapshotEntry;
   readonly indexed: IndexedRepository;
   readonly tree: Id;
 }
 
-/** What a restore must know of the repository; read while the lock settles. */
+/** What a restore needs: its code, and what it must know of the repository. Read while the lock settles. */
 async function prepare(repository: Repository, { snapshot: spec, filter, signal }: RestoreOptions): Promise<Prepared> {
+  const { writeSealed } = await import('./sink-fs/write-task.ts');
   repository.pool.warm(writeSealed);
+  const { restoreTree } = await import('./restore-tree.ts');
   const { snapshot, subfolder } = await findSnapshot(repository, spec, { filter, signal });
   const indexed = await repository.loadIndex({ signal });
-  return { snapshot, indexed, tree: await findTree(indexed, snapshot.tree, subfolder, { signal }) };
+  return { restoreTree, snapshot, indexed, tree: await findTree(indexed, snapshot.tree, subfolder, { signal }) };
 }
 
-async function restorePrepared({ snapshot, indexed, tree }: Prepared, options: RestoreOptions): Promise<RestoreResult> {
+async function restorePrepared(
+  { restoreTree, snapshot, indexed, tree }: Prepared,
+  options: RestoreOptions,
+): Promise<RestoreResult> {
   return { snapshot, ...(await restoreTree(indexed, tree, options)) };
 }
