@@ -11,7 +11,7 @@ import type { HttpOptions } from './options.ts';
 import { uploadOf } from './upload.ts';
 
 export interface HttpClientOptions extends HttpOptions {
-  /** Requests that large files may keep busy at once; for each origin there are two more for locks and listings. */
+  /** Requests that large files may keep busy at once; each origin has four more sockets, for locks and listings. */
   readonly connections: number;
   /** The unix socket every request goes to, whatever host its URL names. */
   readonly socketPath?: string;

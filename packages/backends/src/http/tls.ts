@@ -1,6 +1,6 @@
 /** Whom to trust, and how to prove who is asking. */
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, getCACertificates } from 'node:tls';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { EngineError } from '@restic-engine/repo-format';
 import type { HttpOptions } from './options.ts';
@@ -11,20 +11,51 @@ export interface Trust {
   readonly rejectUnauthorized?: boolean;
 }
 
+/** Whom a client trusts. */
+export interface TrustChain {
+  readonly first: Trust;
+  /**
+   * The same with the certificates of the system beside those that come with Node; undefined where the caller has said
+   * whom to trust. It takes a tenth of a second to make, which only servers with a certificate from within need.
+   */
+  readonly withSystem: (() => Trust) | undefined;
+}
+
+const UNKNOWN_ISSUER: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\S]*?-----END (?:[A-Z]+ )?PRIVATE KEY-----/g;
 
 /** Throws `bad-request` for PEM texts that hold no certificates, or not exactly one key that fits. */
-export function trustOf(options: HttpOptions): Trust {
+export function trustOf(options: HttpOptions): TrustChain {
   const { caCertificates, clientCertificate, insecureTls } = options;
-  const context: SecureContextOptions = {
-    ...(caCertificates && { ca: caCertificates.flatMap((pem) => certificatesOf(pem, 'the CA certificates')) }),
-    ...(clientCertificate !== undefined && clientOf(clientCertificate)),
+  const client = clientCertificate === undefined ? {} : clientOf(clientCertificate);
+  if (insecureTls) return { first: { ...trust(client), rejectUnauthorized: false }, withSystem: undefined };
+  if (caCertificates !== undefined) {
+    const ca = caCertificates.flatMap((pem) => certificatesOf(pem, 'the CA certificates'));
+    return { first: trust({ ...client, ca }), withSystem: undefined };
+  }
+  let known: Trust | undefined;
+  const withSystem = (): Trust => {
+    known ??= trust({ ...client, ca: [...getCACertificates('default'), ...getCACertificates('system')] });
+    return known;
   };
-  return {
-    ...(Object.keys(context).length > 0 && { secureContext: contextOf(context) }),
-    ...(insecureTls && { rejectUnauthorized: false }),
-  };
+  return { first: trust(client), withSystem };
+}
+
+/** Is this what is said of a certificate whose issuer is not known? */
+export function isUnknownIssuer(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'string' && UNKNOWN_ISSUER.has(error.code);
+}
+
+function trust(context: SecureContextOptions): Trust {
+  return Object.keys(context).length === 0 ? {} : { secureContext: contextOf(context) };
 }
 
 function clientOf(pem: string): SecureContextOptions {

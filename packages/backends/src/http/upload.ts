@@ -13,7 +13,7 @@ import type { Bandwidth } from '../bandwidth.ts';
 /** What is shorter is copied: the size of the buffer of a socket in Node and undici. */
 const COPIED = 64 * 1024;
 /** The largest piece handed to a socket at once; the watchdog sees progress after each. */
-const WRITTEN = 256 * 1024;
+const WRITTEN = 512 * 1024;
 
 export interface Upload {
   /** In bytes. */
