@@ -86,6 +86,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/restore.ts')).defineRestore,
   },
   {
+    name: 'serve',
+    summary: "Serve repositories over restic's REST protocol",
+    load: async () => (await import('./commands/serve.ts')).defineServe,
+  },
+  {
     name: 'snapshots',
     summary: 'List all snapshots',
     load: async () => (await import('./commands/snapshots.ts')).defineSnapshots,

@@ -20,7 +20,7 @@ export interface TlsOptions {
 /** A port of this machine, or the path of a unix socket. */
 export type ListenAt =
   | {
-      /** Default `127.0.0.1`. */
+      /** Default `127.0.0.1`; '' stands for all addresses of this machine. */
       readonly host?: string;
       /** Default 0: one that is free. */
       readonly port?: number;
@@ -50,7 +50,7 @@ export async function listen(handler: RequestListener, at: ListenAt, tls: TlsOpt
   };
   const server =
     tls === undefined ? createServer(options, handler) : createTlsServer(tlsOptions(options, tls), handler);
-  if (at.socketPath === undefined) server.listen(at.port ?? 0, at.host ?? '127.0.0.1');
+  if (at.socketPath === undefined) server.listen(at.port ?? 0, at.host === '' ? undefined : (at.host ?? '127.0.0.1'));
   else {
     await removeDeadSocket(at.socketPath);
     server.listen(at.socketPath);
