@@ -1,4 +1,5 @@
 /** What a command works with once the command line is understood. */
+import type { Bandwidth } from 'restic-engine';
 import type { GlobalFlags } from './flags.ts';
 import { resolveGlobals } from './globals.ts';
 import type { Environment, Globals } from './globals.ts';
@@ -12,6 +13,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** The repository at work, for messages; free of secrets. */
   location: string | undefined;
+  /** Shared by all repositories at work; undefined where it has no limits. */
+  line: Bandwidth | undefined;
   /** Standard input is what is backed up, so no password can come from it. */
   stdinIsData: boolean;
 }
@@ -21,5 +24,5 @@ export type Start = () => Context;
 
 export function createContext(flags: GlobalFlags, env: Environment, signal: AbortSignal): Context {
   const globals = resolveGlobals(flags, env);
-  return { globals, ui: new Ui(globals), env, signal, location: undefined, stdinIsData: false };
+  return { globals, ui: new Ui(globals), env, signal, location: undefined, line: undefined, stdinIsData: false };
 }

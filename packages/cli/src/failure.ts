@@ -26,6 +26,16 @@ export class Incomplete extends Error {
   }
 }
 
+/** Says which flag a value that cannot be read belongs to. */
+export function namingFlag<T>(flag: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${flag}: ${error.message}`);
+    throw error;
+  }
+}
+
 export interface Failure {
   readonly exit: number;
   /** May have several lines. */
@@ -59,12 +69,18 @@ async function explainEngineError(error: Error, location: string | undefined): P
       return { exit, message: 'Fatal: wrong password or no key found' };
     case 'locked':
       return { exit, message: lockedMessage(error.message, error.context) };
+    case 'corrupt':
+      return { exit, message: `Fatal: ${error.message}${'lock' in error.context ? `\n${REMOVE_ALL}` : ''}` };
     case 'aborted':
       return { exit, message: 'interrupted' };
     default:
       return { exit, message: `Fatal: ${error.message}` };
   }
 }
+
+/** A damaged lock does not say whose it is: only a person can know that nobody needs it. */
+const REMOVE_ALL =
+  'when no other process uses the repository, the `unlock --remove-all` command removes damaged locks too';
 
 function lockedMessage(message: string, context: Readonly<Record<string, string | number | boolean>>): string {
   const lines = [`unable to create lock in backend: ${message}`];

@@ -1,6 +1,5 @@
 /** The flags every command takes, before it or after it. */
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import { UsageError } from './failure.ts';
 
 /** What the command line says, before the environment has its word. */
 export interface GlobalFlags {
@@ -18,24 +17,20 @@ export interface GlobalFlags {
   compression?: string;
   packSize?: string;
   noExtraVerify?: boolean;
+  option?: string[];
+  limitUpload?: string;
+  limitDownload?: string;
+  cacert?: string[];
+  tlsClientCert?: string;
+  insecureTls?: boolean;
+  httpUserAgent?: string;
+  stuckRequestTimeout?: string;
 }
 
 interface GlobalFlag {
   readonly flags: string;
   readonly description: string;
   apply(flags: GlobalFlags, value: string): void;
-}
-
-/** A flag of restic that would change what happens but cannot yet: an error, never silence. */
-function missing(flags: string, description: string): GlobalFlag {
-  const [name = flags] = flags.replace(/^-., /, '').split(' ');
-  return {
-    flags,
-    description: `${description} (not available yet)`,
-    apply() {
-      throw new UsageError(`${name} is not available yet`);
-    },
-  };
 }
 
 /** There is no cache on disk yet, so these have nothing to do; results are the same with and without. */
@@ -118,14 +113,48 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
   ignored('--cache-dir <directory>', 'set the cache directory'),
   ignored('--cleanup-cache', 'auto remove old cache directories'),
   ignored('--no-cache', 'do not use a local cache'),
-  missing('-o, --option <key=value>', 'set extended option'),
-  missing('--limit-download <rate>', 'limits downloads to a maximum rate in KiB/s'),
-  missing('--limit-upload <rate>', 'limits uploads to a maximum rate in KiB/s'),
-  missing('--cacert <file>', 'file to load root certificates from'),
-  missing('--tls-client-cert <file>', 'file with a TLS client certificate and private key'),
-  missing('--insecure-tls', 'skip TLS certificate verification'),
-  missing('--http-user-agent <string>', 'set a http user agent for outgoing http requests'),
-  missing('--stuck-request-timeout <duration>', 'duration after which to retry stuck requests'),
+  {
+    flags: '-o, --option <key=value>',
+    description: 'set extended option (can be specified multiple times; the options command lists them)',
+    apply: (flags, value) => void (flags.option ??= []).push(value),
+  },
+  {
+    flags: '--limit-download <rate>',
+    description: 'limits downloads to a maximum rate in KiB/s (default: unlimited)',
+    apply: (flags, value) => void (flags.limitDownload = value),
+  },
+  {
+    flags: '--limit-upload <rate>',
+    description: 'limits uploads to a maximum rate in KiB/s (default: unlimited)',
+    apply: (flags, value) => void (flags.limitUpload = value),
+  },
+  {
+    flags: '--cacert <file>',
+    description:
+      'file to load root certificates from (can be specified multiple times) (default: system certificates or $RESTIC_CACERT)',
+    apply: (flags, value) => void (flags.cacert ??= []).push(value),
+  },
+  {
+    flags: '--tls-client-cert <file>',
+    description:
+      'file with a PEM encoded TLS client certificate and its private key (default: $RESTIC_TLS_CLIENT_CERT)',
+    apply: (flags, value) => void (flags.tlsClientCert = value),
+  },
+  {
+    flags: '--insecure-tls',
+    description: 'skip TLS certificate verification when connecting to the repository (insecure)',
+    apply: (flags) => void (flags.insecureTls = true),
+  },
+  {
+    flags: '--http-user-agent <string>',
+    description: 'set a http user agent for outgoing http requests (default: $RESTIC_HTTP_USER_AGENT)',
+    apply: (flags, value) => void (flags.httpUserAgent = value),
+  },
+  {
+    flags: '--stuck-request-timeout <duration>',
+    description: 'duration after which to retry stuck requests (default: 5m)',
+    apply: (flags, value) => void (flags.stuckRequestTimeout = value),
+  },
 ];
 
 /** Lets `command` and its own commands take the global flags; what is given lands in `flags`. */
@@ -138,12 +167,12 @@ export function declareGlobalFlags(command: CommandUnknownOpts, flags: GlobalFla
   for (const child of command.commands) declareGlobalFlags(child, flags);
 }
 
-/** `--verbose=2` as the two flags it stands for; the words after `--` are left alone. */
+/** `--verbose=2` and `-v=2` as the two flags they stand for; the words after `--` are left alone. */
 export function expandVerbose(argv: readonly string[]): string[] {
   const end = argv.indexOf('--');
   const last = end < 0 ? argv.length : end;
   return argv.flatMap((word, index) => {
-    const level = index < last ? /^--verbose=(\d+)$/.exec(word)?.[1] : undefined;
+    const level = index < last ? /^(?:--verbose|-v)=(\d+)$/.exec(word)?.[1] : undefined;
     return level === undefined ? word : Array.from({ length: Math.min(Number(level), 2) }, () => '--verbose');
   });
 }

@@ -1,8 +1,10 @@
 /** The global flags and the environment, made into what the library is called with (restic manual, "Environment Variables"). */
 import type { OpenOptions } from 'restic-engine';
 import type { GlobalFlags } from './flags.ts';
-import { Fatal, UsageError } from './failure.ts';
+import { Fatal, namingFlag, UsageError } from './failure.ts';
 import type { PasswordSources } from './password.ts';
+import { resolveTransport } from './transport.ts';
+import type { Transport } from './transport.ts';
 import type { Verbosity } from './ui.ts';
 import { parseDuration } from './values/duration.ts';
 import { parseCount } from './values/size.ts';
@@ -26,6 +28,7 @@ export interface Globals {
   /** Bytes. */
   readonly packSize: number | undefined;
   readonly verifyWrites: boolean;
+  readonly transport: Transport;
 }
 
 export interface RepositorySources {
@@ -57,10 +60,13 @@ export function resolveGlobals(flags: GlobalFlags, env: Environment): Globals {
     fps: framesPerSecond(env['RESTIC_PROGRESS_FPS']),
     lock: flags.noLock !== true,
     retryLockMs:
-      flags.retryLock === undefined ? undefined : named('--retry-lock', () => parseDuration(flags.retryLock ?? '')),
+      flags.retryLock === undefined
+        ? undefined
+        : namingFlag('--retry-lock', () => parseDuration(flags.retryLock ?? '')),
     compression: compression(flags, env),
     packSize: packSize(flags, env),
     verifyWrites: flags.noExtraVerify !== true,
+    transport: resolveTransport(flags, env),
   };
 }
 
@@ -98,7 +104,7 @@ function packSize(flags: GlobalFlags, env: Environment): number | undefined {
   const text = given(flags.packSize, env['RESTIC_PACK_SIZE']);
   if (text === undefined) return undefined;
   const source = flags.packSize === undefined ? 'RESTIC_PACK_SIZE' : '--pack-size';
-  const size = named(source, () => parseCount(text));
+  const size = namingFlag(source, () => parseCount(text));
   if (size > MAX_PACK_MIB) throw new Fatal(`pack size larger than limit of ${MAX_PACK_MIB} MiB`);
   return size === 0 ? undefined : size * MIB;
 }
@@ -107,14 +113,4 @@ function packSize(flags: GlobalFlags, env: Environment): number | undefined {
 function framesPerSecond(text: string | undefined): number | undefined {
   const fps = Number(text);
   return text !== undefined && fps > 0 ? Math.min(fps, MAX_FPS) : undefined;
-}
-
-/** Says which flag a value that cannot be read belongs to. */
-function named<T>(flag: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof UsageError) throw new UsageError(`${flag}: ${error.message}`);
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@ import { repositoryLocation } from './globals.ts';
 import type { RepositorySources } from './globals.ts';
 import { askOnTerminal, canAsk, readPasswordLine, refuseEmpty, resolvePassword } from './password.ts';
 import type { Password, PasswordSources } from './password.ts';
+import { httpOptions } from './transport.ts';
 
 /** As often as restic asks for a password. */
 const ATTEMPTS = 3;
@@ -14,8 +15,16 @@ export type Engine = typeof import('restic-engine');
 
 /** The place of a repository; calls that fail for a passing reason are repeated. The caller disposes of it. */
 export async function openPlace(context: Context, engine: Engine, sources: RepositorySources): Promise<Backend> {
-  const { ui } = context;
-  const place = await engine.openBackend(await repositoryLocation(sources));
+  const { env, globals, ui } = context;
+  const { options, uploadLimit, downloadLimit } = globals.transport;
+  const limits = { ...(uploadLimit && { upload: uploadLimit }), ...(downloadLimit && { download: downloadLimit }) };
+  context.line ??= uploadLimit || downloadLimit ? engine.bandwidth(limits) : undefined;
+  const place = await engine.openBackend(await repositoryLocation(sources), {
+    options,
+    env,
+    http: await httpOptions(globals.transport),
+    ...(context.line && { bandwidth: context.line }),
+  });
   context.location = place.location;
   const retry = engine.withRetry({
     onRetry: ({ operation, delayMs, error }) => {
@@ -23,7 +32,7 @@ export async function openPlace(context: Context, engine: Engine, sources: Repos
       if (ui.verbosity > 0) ui.warn(`${operation} returned error, retrying after ${seconds}s: ${error.message}`);
     },
   });
-  return engine.wrap(place, engine.withLimit(), retry);
+  return engine.wrap(place, engine.withObserve(), engine.withLimit(), retry);
 }
 
 /** Opens the repository of the global flags, does the work, and closes everything. */

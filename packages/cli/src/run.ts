@@ -24,8 +24,8 @@ export async function run(words: readonly string[], env: Environment): Promise<n
     const [command] = findOperands(argv);
     if (isMissingCommand(command)) throw new UsageError(`the command ${command} is not available yet`);
     const program = await buildProgram(argv, flags, start);
-    if (command === undefined && !argv.some((word) => word === '-h' || word === '--help')) program.outputHelp();
-    else await program.parseAsync(argv, { from: 'user' });
+    if (command === undefined) program.action(() => program.outputHelp());
+    await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;

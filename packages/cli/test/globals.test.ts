@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { expandVerbose, findOperands } from '../src/flags.ts';
 import { repositoryLocation, resolveGlobals } from '../src/globals.ts';
+import { resolveTransport } from '../src/transport.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 describe('resolveGlobals', () => {
@@ -19,6 +20,7 @@ describe('resolveGlobals', () => {
       compression: undefined,
       packSize: undefined,
       verifyWrites: true,
+      transport: resolveTransport({}, {}),
     });
   });
 
@@ -124,7 +126,7 @@ describe('findOperands', () => {
 
 describe('expandVerbose', () => {
   it('turns a level into flags', () => {
-    expect(expandVerbose(['--verbose=2', 'ls', '--verbose=0', '--verbose=7'])).toEqual([
+    expect(expandVerbose(['--verbose=2', 'ls', '--verbose=0', '-v=7'])).toEqual([
       '--verbose',
       '--verbose',
       'ls',

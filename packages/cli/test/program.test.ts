@@ -43,8 +43,11 @@ describe('the command line itself', () => {
     [['snapshots'], 'specify repository location'],
     [['-r', 'x', '-q', '-v', 'snapshots'], '--quiet and --verbose'],
     [['-r', 'x', 'snapshots', '--latest', 'many'], '--latest'],
-    [['-r', 'x', 'snapshots', '--limit-upload', '5'], '--limit-upload is not available yet'],
-    [['-r', 'x', '-o', 'a=b', 'snapshots'], '--option is not available yet'],
+    [['-r', 'x', 'snapshots', '--limit-upload', 'much'], '--limit-upload'],
+    [['-r', 'x', '-o', 'a=b', 'snapshots'], 'unknown extended option a'],
+    [['-r', 'x', '--cacert', 'nonexistent', 'snapshots'], 'nonexistent'],
+    [['-r'], '--repo'],
+    [['-q', '--limit-upload'], '--limit-upload'],
     [['mount'], 'mount is not available yet'],
     [['repair', 'packs', 'x'], 'repair packs is not available yet'],
     [['-r', 'x', 'check', '--read-data-subset', '3/2'], '--read-data-subset'],
@@ -95,6 +98,16 @@ describe('exit statuses', () => {
     const { status, stderr } = await runProgram(['-r', dir.path, 'snapshots'], { env: { RESTIC_PASSWORD: 'hunter2' } });
     expect(status).toBe(12);
     expect(stderr).toBe('Fatal: wrong password or no key found\n');
+  });
+
+  it('1: nothing of what is to be backed up is there', async () => {
+    using dir = makeTempDir();
+    await initAt(join(dir.path, 'repo'));
+    const { status, stderr } = await runProgram(['-r', 'repo', 'backup', 'this', 'that'], { cwd: dir.path });
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'this does not exist, skipping\nthat does not exist, skipping\nFatal: none of the files and directories to save exists\n',
+    );
   });
 
   it('11: the repository is locked, unless it need not be', async () => {

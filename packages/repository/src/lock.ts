@@ -191,7 +191,9 @@ async function readLock(repository: Repository, id: Id, signal: AbortSignal | un
     return decodeLock(await repository.loadFile('lock', id, { signal }));
   } catch (error) {
     if (EngineError.is(error, 'not-found')) return undefined;
-    throw error;
+    if (!EngineError.is(error, 'corrupt')) throw error;
+    const message = `the lock file ${id.slice(0, 8)} is damaged: ${error.message}`;
+    throw new EngineError('corrupt', message, { ...error.context, lock: id }, { cause: error });
   }
 }
 

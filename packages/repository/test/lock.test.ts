@@ -120,11 +120,15 @@ describe('locking', () => {
     const readable = await putLock(repository);
     const bad = 'a'.repeat(64);
     await repository.backend.save({ type: 'lock', name: bad }, [text('no lock')]);
-    const locking = codeOf(repository.lock());
+    const locking = repository.lock().catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(34_000);
     expect(loads.filter((name) => name === readable)).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(await locking).toBe('corrupt');
+    expect(await locking).toMatchObject({
+      code: 'corrupt',
+      message: expect.stringMatching(/^the lock file aaaaaaaa is damaged: ./),
+      context: { lock: bad },
+    });
     expect(loads.filter((name) => name === bad)).toHaveLength(8);
     expect(await lockFiles(repository)).toHaveLength(2);
   });

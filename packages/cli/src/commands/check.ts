@@ -7,7 +7,8 @@ import type { Engine } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
-import { collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
+import type { FilterFlags } from '../values/filter.ts';
 import { parseSize } from '../values/size.ts';
 
 interface Request {
@@ -16,44 +17,36 @@ interface Request {
   readonly checkUnused: boolean;
 }
 
+interface Flags extends FilterFlags {
+  readonly checkUnused?: true | undefined;
+  readonly readData?: true | undefined;
+  readonly readDataSubset?: PackSubset | undefined;
+}
+
 export function defineCheck(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('check')
     .description(
       'Look for damage in the repository: index, packs, snapshots and trees, and with --read-data the content.',
     )
     .option('--check-unused', 'list blobs that no snapshot needs')
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
-      collect,
-    )
     .option('--read-data', 'read all data blobs')
     .option(
       '--read-data-subset <subset>',
       "read a subset of data packs, specified as 'n/t' for specific part, or either 'x%' or 'x.y%' or a size in bytes with suffixes k/K, m/M, g/G, t/T for a random subset",
       parseSubset,
     )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
-      collect,
-    )
-    .option('--with-cache', 'accepted, without effect: there is no cache yet')
-    .action(async (options) => {
-      const context = start();
-      const { readData = false, readDataSubset, checkUnused = false } = options;
-      if (readData && readDataSubset !== undefined) {
-        throw new Fatal('check flags --read-data and --read-data-subset cannot be used together');
-      }
-      const filter = snapshotFilter(options, context.env);
-      await check(context, { readData: readDataSubset ?? readData, filter, checkUnused });
-    });
+    .option('--with-cache', 'accepted, without effect: there is no cache yet');
+  addFilterFlags(command);
+  return command.action(async (flags: Flags) => {
+    const context = start();
+    const { readData = false, readDataSubset, checkUnused = false } = flags;
+    if (readData && readDataSubset !== undefined) {
+      throw new Fatal('check flags --read-data and --read-data-subset cannot be used together');
+    }
+    const filter = snapshotFilter(flags, context.env);
+    await check(context, { readData: readDataSubset ?? readData, filter, checkUnused });
+  });
 }
 
 /** `1/4`, `2.5%`, `10G`. */

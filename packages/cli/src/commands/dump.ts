@@ -7,7 +7,8 @@ import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { withLockedRepository } from '../open.ts';
-import { collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
+import type { FilterFlags } from '../values/filter.ts';
 
 interface Request {
   readonly snapshot: string;
@@ -16,8 +17,12 @@ interface Request {
   readonly filter: SnapshotFilter;
 }
 
+interface Flags extends FilterFlags {
+  readonly target?: string | undefined;
+}
+
 export function defineDump(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('dump')
     .description(
       'Print a file of a snapshot, or a folder as a tar archive; "/" is the whole snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
@@ -25,28 +30,14 @@ export function defineDump(program: CommandUnknownOpts, start: Start): CommandUn
     .argument('[snapshotID]')
     .argument('[file]')
     .option('-a, --archive <format>', 'set archive format, "tar" ("zip" is not available yet)', parseArchive)
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)',
-      collect,
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)',
-      collect,
-    )
-    .option('-t, --target <path>', 'write the output to target path')
-    .action(async (snapshot, path, options) => {
-      const context = start();
-      if (snapshot === undefined || path === undefined) throw new Fatal('no file and no snapshot ID specified');
-      const filter = snapshotFilter(options, context.env);
-      await dump(context, { snapshot, path: posix.resolve('/', path), target: options.target, filter });
-    });
+    .option('-t, --target <path>', 'write the output to target path');
+  addFilterFlags(command, { latest: true });
+  return command.action(async (snapshot, path, flags: Flags) => {
+    const context = start();
+    if (snapshot === undefined || path === undefined) throw new Fatal('no file and no snapshot ID specified');
+    const filter = snapshotFilter(flags, context.env);
+    await dump(context, { snapshot, path: posix.resolve('/', path), target: flags.target, filter });
+  });
 }
 
 async function dump(context: Context, { snapshot: spec, path, target, filter }: Request): Promise<void> {

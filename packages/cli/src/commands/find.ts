@@ -8,7 +8,7 @@ import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { idJson, idText, nodeJson, nodeText } from '../render/find.ts';
 import type { FindPrinter } from '../render/find.ts';
-import { collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, collect, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseSearchTime } from '../values/search-time.ts';
 
@@ -27,7 +27,7 @@ interface Flags extends FilterFlags {
 }
 
 export function defineFind(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('find')
     .description(
       'Search for files and directories by name or path, in all snapshots or those that pass a filter, the youngest first; or for the places where blobs, trees and packs are used.',
@@ -43,23 +43,9 @@ export function defineFind(program: CommandUnknownOpts, start: Start): CommandUn
     .option('-i, --ignore-case', 'ignore case for pattern')
     .option('-R, --reverse', 'reverse sort order oldest to newest')
     .option('-l, --long', 'use a long listing format showing size and mode')
-    .option('--human-readable', 'print sizes in human readable format')
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
-      collect,
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
-      collect,
-    )
-    .action((patterns: readonly string[], flags: Flags) => find(start(), patterns, flags));
+    .option('--human-readable', 'print sizes in human readable format');
+  addFilterFlags(command);
+  return command.action((patterns: readonly string[], flags: Flags) => find(start(), patterns, flags));
 }
 
 async function find(context: Context, patterns: readonly string[], flags: Flags): Promise<void> {

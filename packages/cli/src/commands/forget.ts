@@ -5,7 +5,7 @@ import { Fatal, Incomplete, InvalidValue } from '../failure.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
-import { collect, parseGroupBy, snapshotFilter, splitTags } from '../values/filter.ts';
+import { addFilterFlags, collect, parseGroupBy, snapshotFilter, splitTags } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
 import { addPruneFlags, pruneRepository } from './prune.ts';
@@ -58,21 +58,6 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
     .option('--keep-tag <taglist>', 'keep snapshots with this taglist (can be specified multiple times)', collect)
     .option('--unsafe-allow-remove-all', 'allow deleting all snapshots of a snapshot group')
     .option('--hostname <hostname>', 'the old name of --host', collect)
-    .option(
-      '--host <host>',
-      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
-      collect,
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
-      collect,
-    )
     .option('-c, --compact', 'use compact output format')
     .option(
       '-g, --group-by <group>',
@@ -81,6 +66,8 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
     )
     .option('-n, --dry-run', 'do not delete anything, just print what would be done')
     .option('--prune', "automatically run the 'prune' command if snapshots have been removed");
+  // -H is taken.
+  addFilterFlags(command, { host: '--host <host>' });
   addPruneFlags(command);
   return command.action((ids: readonly string[], flags: Flags) => forget(start(), ids, flags));
 }

@@ -10,7 +10,8 @@ import type { Engine } from '../open.ts';
 import { ncduPrinter } from '../render/ncdu.ts';
 import { jsonPrinter, textPrinter } from '../render/node.ts';
 import type { NodePrinter } from '../render/node.ts';
-import { collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
+import type { FilterFlags } from '../values/filter.ts';
 
 interface Request {
   readonly snapshot: string;
@@ -27,27 +28,26 @@ interface Request {
 /** Characters gathered before they are written. */
 const FLUSH = 1 << 16;
 
+interface Flags extends FilterFlags {
+  readonly humanReadable?: true | undefined;
+  readonly long?: true | undefined;
+  readonly ncdu?: true | undefined;
+  readonly recursive?: true | undefined;
+  readonly reverse?: true | undefined;
+  readonly sort: SortMode;
+}
+
 export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('ls')
     .description(
       'List files and directories in a snapshot: all of them, or those in the given directories, which are absolute paths in the snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
     )
     .argument('[snapshotID]')
     .argument('[dir...]')
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
     .option('--human-readable', 'print sizes in human readable format')
     .option('-l, --long', 'use a long listing format showing size and mode')
     .option('--ncdu', "output NCDU export format (pipe into 'ncdu -f -')")
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)',
-      collect,
-    )
     .option('--recursive', 'include files in subfolders of the listed directories')
     .option('--reverse', 'reverse sorted output')
     .option(
@@ -55,26 +55,22 @@ export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnkn
       'sort output by (name|size|time=mtime|atime|ctime|extension)',
       parseSort,
       'name' as const,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)',
-      collect,
-    )
-    .action(async (snapshot, folders, options) => {
-      const context = start();
-      if (snapshot === undefined)
-        throw new Fatal("no snapshot ID specified, specify snapshot ID or use special ID 'latest'");
-      if (folders.some((folder) => !folder.startsWith('/'))) {
-        throw new Fatal("All path filters must be absolute, starting with a forward slash '/'");
-      }
-      const { recursive = false, long = false, humanReadable = false, ncdu = false, sort, reverse = false } = options;
-      if (ncdu && context.ui.json) throw new Fatal('only either --json or --ncdu can be specified');
-      if (ncdu && (sort !== 'name' || reverse)) throw new Fatal('--sort and --reverse cannot be combined with --ncdu');
-      const filter = snapshotFilter(options, context.env);
-      const cleaned = folders.map((folder) => posix.resolve(folder));
-      await ls(context, { snapshot, folders: cleaned, filter, recursive, long, humanReadable, ncdu, sort, reverse });
-    });
+    );
+  addFilterFlags(command, { latest: true });
+  return command.action(async (snapshot, folders, flags: Flags) => {
+    const context = start();
+    if (snapshot === undefined)
+      throw new Fatal("no snapshot ID specified, specify snapshot ID or use special ID 'latest'");
+    if (folders.some((folder) => !folder.startsWith('/'))) {
+      throw new Fatal("All path filters must be absolute, starting with a forward slash '/'");
+    }
+    const { recursive = false, long = false, humanReadable = false, ncdu = false, sort, reverse = false } = flags;
+    if (ncdu && context.ui.json) throw new Fatal('only either --json or --ncdu can be specified');
+    if (ncdu && (sort !== 'name' || reverse)) throw new Fatal('--sort and --reverse cannot be combined with --ncdu');
+    const filter = snapshotFilter(flags, context.env);
+    const cleaned = folders.map((folder) => posix.resolve(folder));
+    await ls(context, { snapshot, folders: cleaned, filter, recursive, long, humanReadable, ncdu, sort, reverse });
+  });
 }
 
 async function ls(context: Context, request: Request): Promise<void> {

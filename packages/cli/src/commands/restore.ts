@@ -5,7 +5,7 @@ import { Fatal, InvalidValue } from '../failure.ts';
 import { withRepository } from '../open.ts';
 import { createRestoreReport } from '../render/restore.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
-import { collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, collect, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { readPatterns } from '../values/lists.ts';
 
@@ -34,7 +34,7 @@ interface Flags extends FilterFlags {
 }
 
 export function defineRestore(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('restore')
     .description(
       'Extract the data from a snapshot to a directory. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
@@ -48,11 +48,6 @@ export function defineRestore(program: CommandUnknownOpts, start: Start): Comman
     .option('-e, --exclude <pattern>', 'exclude a pattern (can be specified multiple times)', collect)
     .option('--exclude-file <file>', 'read exclude patterns from a file (can be specified multiple times)', collect)
     .option('--exclude-xattr <pattern>', 'exclude xattr by pattern (can be specified multiple times)', collect)
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host, when snapshot ID "latest" is given (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
     .option('--iexclude <pattern>', 'same as --exclude pattern but ignores the casing of filenames', collect)
     .option('--iexclude-file <file>', 'same as --exclude-file but ignores casing of filenames in patterns', collect)
     .option('--iinclude <pattern>', 'same as --include pattern but ignores the casing of filenames', collect)
@@ -66,20 +61,11 @@ export function defineRestore(program: CommandUnknownOpts, start: Start): Comman
       parseOverwrite,
     )
     .option('--ownership-by-name', 'restore file ownership by user name and group name (except POSIX ACLs)')
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path, when snapshot ID "latest" is given (can be specified multiple times)',
-      collect,
-    )
     .option('--sparse', 'restore files as sparse')
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...], when snapshot ID "latest" is given (can be specified multiple times)',
-      collect,
-    )
     .option('-t, --target <string>', 'directory to extract data to')
-    .option('--verify', 'verify restored files content')
-    .action((ids, flags) => restore(start(), ids, flags));
+    .option('--verify', 'verify restored files content');
+  addFilterFlags(command, { latest: true });
+  return command.action((ids, flags: Flags) => restore(start(), ids, flags));
 }
 
 async function restore(context: Context, ids: readonly string[], flags: Flags): Promise<void> {

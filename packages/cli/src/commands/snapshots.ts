@@ -5,7 +5,8 @@ import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { groupTitle, snapshotArray, snapshotTable, withSortedPaths } from '../render/snapshot.ts';
-import { collect, parseGroupBy, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, parseGroupBy, snapshotFilter } from '../values/filter.ts';
+import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
 
 interface Request {
@@ -16,36 +17,28 @@ interface Request {
   readonly latest: number | undefined;
 }
 
+interface Flags extends FilterFlags {
+  readonly compact?: true | undefined;
+  readonly groupBy?: readonly GroupBy[] | undefined;
+  readonly latest?: number | undefined;
+}
+
 export function defineSnapshots(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('snapshots')
     .description('List the snapshots of the repository.')
     .argument('[snapshotID...]')
     .option('-c, --compact', 'use compact output format')
     .option('-g, --group-by <group>', 'group snapshots by host, paths and/or tags, separated by comma', parseGroupBy)
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
     .option('--latest <n>', 'only show the last n snapshots for each host and path', (text) =>
       parseCount(text, Number.MIN_SAFE_INTEGER),
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
-      collect,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
-      collect,
-    )
-    .action(async (ids, options) => {
-      const context = start();
-      const { groupBy = [], compact = false, latest } = options;
-      await snapshots(context, { ids, filter: snapshotFilter(options, context.env), groupBy, compact, latest });
-    });
+    );
+  addFilterFlags(command);
+  return command.action(async (ids, flags: Flags) => {
+    const context = start();
+    const { groupBy = [], compact = false, latest } = flags;
+    await snapshots(context, { ids, filter: snapshotFilter(flags, context.env), groupBy, compact, latest });
+  });
 }
 
 async function snapshots(context: Context, request: Request): Promise<void> {

@@ -5,7 +5,8 @@ import { InvalidValue } from '../failure.ts';
 import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
-import { collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
+import type { FilterFlags } from '../values/filter.ts';
 
 const MODES: readonly StatsMode[] = ['restore-size', 'files-by-contents', 'blobs-per-file', 'raw-data'];
 
@@ -15,8 +16,12 @@ interface Request {
   readonly mode: StatsMode;
 }
 
+interface Flags extends FilterFlags {
+  readonly mode: StatsMode;
+}
+
 export function defineStats(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('stats')
     .description(
       `Add up the sizes in snapshots: all, those that pass a filter, or those that are named. The modes are:
@@ -27,26 +32,12 @@ export function defineStats(program: CommandUnknownOpts, start: Start): CommandU
 * blobs-per-file: the size of the blobs, each counted once for every path`,
     )
     .argument('[snapshotID...]')
-    .option('--mode <mode>', `counting mode, one of (${MODES.join('|')})`, parseMode, 'restore-size' as const)
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
-      collect,
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
-      collect,
-    )
-    .action(async (ids: readonly string[], options) => {
-      const context = start();
-      await stats(context, { ids, filter: snapshotFilter(options, context.env), mode: options.mode });
-    });
+    .option('--mode <mode>', `counting mode, one of (${MODES.join('|')})`, parseMode, 'restore-size' as const);
+  addFilterFlags(command);
+  return command.action(async (ids: readonly string[], flags: Flags) => {
+    const context = start();
+    await stats(context, { ids, filter: snapshotFilter(flags, context.env), mode: flags.mode });
+  });
 }
 
 async function stats(context: Context, { ids, filter, mode }: Request): Promise<void> {

@@ -3,7 +3,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
-import { collect, snapshotFilter, splitTags } from '../values/filter.ts';
+import { addFilterFlags, collect, snapshotFilter, splitTags } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 
 interface Flags extends FilterFlags {
@@ -13,7 +13,7 @@ interface Flags extends FilterFlags {
 }
 
 export function defineTag(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('tag')
     .description(
       'Modify the tags of snapshots: all, those that pass a filter, or those that are named. A snapshot with other tags has another ID.',
@@ -25,23 +25,9 @@ export function defineTag(program: CommandUnknownOpts, start: Start): CommandUnk
       collect,
     )
     .option('--add <tags>', 'tags which will be added, as tag[,tag,...] (can be given multiple times)', collect)
-    .option('--remove <tags>', 'tags which will be removed, as tag[,tag,...] (can be given multiple times)', collect)
-    .option(
-      '-H, --host <host>',
-      'only consider snapshots for this host (can be specified multiple times, use empty string to unset default value) (default: $RESTIC_HOST)',
-      collect,
-    )
-    .option(
-      '--tag <tag[,tag,...]>',
-      'only consider snapshots including tag[,tag,...] (can be specified multiple times)',
-      collect,
-    )
-    .option(
-      '--path <path>',
-      'only consider snapshots including this (absolute) path (can be specified multiple times, snapshots must include all specified paths)',
-      collect,
-    )
-    .action((ids: readonly string[], flags: Flags) => tag(start(), ids, flags));
+    .option('--remove <tags>', 'tags which will be removed, as tag[,tag,...] (can be given multiple times)', collect);
+  addFilterFlags(command);
+  return command.action((ids: readonly string[], flags: Flags) => tag(start(), ids, flags));
 }
 
 async function tag(context: Context, ids: readonly string[], flags: Flags): Promise<void> {

@@ -1,5 +1,6 @@
 /** The flags that choose snapshots. */
 import { resolve } from 'node:path';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, SnapshotFilter } from 'restic-engine';
 import type { Environment } from '../globals.ts';
 import { InvalidValue } from '../failure.ts';
@@ -18,6 +19,27 @@ export interface FilterFlags {
   readonly host?: readonly string[] | undefined;
   readonly tag?: readonly string[] | undefined;
   readonly path?: readonly string[] | undefined;
+}
+
+/** The flags of {@link FilterFlags}; `latest`: they only choose among what `latest` can mean. */
+export function addFilterFlags(
+  command: CommandUnknownOpts,
+  { latest = false, host = '-H, --host <host>' }: { readonly latest?: boolean; readonly host?: string } = {},
+): void {
+  const when = latest ? ', when snapshot ID "latest" is given' : '';
+  const repeated = 'can be specified multiple times';
+  command
+    .option(
+      host,
+      `only consider snapshots for this host${when} (${repeated}, use empty string to unset default value) (default: $RESTIC_HOST)`,
+      collect,
+    )
+    .option('--tag <tag[,tag,...]>', `only consider snapshots including tag[,tag,...]${when} (${repeated})`, collect)
+    .option(
+      '--path <path>',
+      `only consider snapshots including this (absolute) path${when} (${repeated}, snapshots must include all specified paths)`,
+      collect,
+    );
 }
 
 /** --host (default $RESTIC_HOST; an empty value takes that back), --tag and --path. */

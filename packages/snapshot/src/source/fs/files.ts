@@ -59,6 +59,9 @@ function openFiles(options: FilesOptions, context: SourceContext): OpenedTree {
   const fs = localTargets(options.cwd ?? process.cwd());
   const plan = planTargets(options.targets, fs);
   for (const { target, problem } of plan.missing) context.onError(target, problem);
+  if (plan.paths.length === 0) {
+    throw new EngineError('not-found', 'none of the files and directories to save exists');
+  }
   let settings: MetadataSettings | undefined;
   const walk: Walk = {
     selector: selectorFor(options, plan.paths, context),

@@ -71,7 +71,7 @@ export function localTargets(cwd: string): TargetFileSystem {
  * without any name (`.`, `..`, `/`) stands for its entries, and a top-level name that comes from a second place gets
  * `-1`, `-2`, … appended. A target inside another one is merged with it.
  *
- * Throws `not-found` if no target exists, and what `fs` reports when a directory that must be expanded cannot be read.
+ * Throws what `fs` reports when a directory that must be expanded cannot be read.
  */
 export function planTargets(targets: readonly string[], fs: TargetFileSystem): TargetPlan {
   const missing: { target: string; problem: EngineError }[] = [];
@@ -80,7 +80,6 @@ export function planTargets(targets: readonly string[], fs: TargetFileSystem): T
     if (problem !== undefined) missing.push({ target, problem });
     return problem === undefined;
   });
-  if (present.length === 0) throw new EngineError('not-found', 'none of the files and directories to save exists');
   const planner = new Planner(fs);
   for (const target of present) planner.add(cleanPath(target));
   return { children: planner.finish(), paths: present.map((target) => resolvePath(fs.cwd, target)), missing };
