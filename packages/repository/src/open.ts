@@ -72,18 +72,13 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
   const { workers = Math.min(availableParallelism(), MAX_WORKERS) } = options;
   if (!(Number.isSafeInteger(workers) && workers >= 0))
     throw new RangeError('workers must be a whole number of at least 0');
-  const sealedConfig = await backend
-    .load({ type: 'config', name: '' }, undefined, { signal })
-    .catch((cause: unknown) => {
-      if (!EngineError.is(cause, 'not-found')) throw cause;
-      throw new EngineError('no-repository', `there is no repository at ${backend.location}`, {}, { cause });
-    });
-  const { key, keyId } =
-    options.masterKey === undefined
-      ? await findKey(backend, passwordBytes(options.password), { keyHint: options.keyHint, signal })
-      : { key: options.masterKey, keyId: undefined };
+  // Two ways to the store at once: it may be far away.
+  const [sealedConfig, found] = await Promise.allSettled([loadConfig(backend, signal), keyFor(options)]);
+  if (sealedConfig.status === 'rejected') throw sealedConfig.reason;
+  if (found.status === 'rejected') throw found.reason;
+  const { key, keyId } = found.value;
   const sealer = createSealer(key);
-  const config = openConfig(sealer, sealedConfig);
+  const config = openConfig(sealer, sealedConfig.value);
   const cached = options.cache?.inFrontOf(backend, config.id);
   return new Repository({
     backend: cached ?? backend,
@@ -97,6 +92,21 @@ export async function openRepository(options: OpenOptions): Promise<Repository> 
     platform: options.platform ?? nodePlatform(),
     pool: workers > 0 ? threadPool(workers) : inlinePool(),
   });
+}
+
+async function loadConfig(backend: Backend, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  try {
+    return await backend.load({ type: 'config', name: '' }, undefined, { signal });
+  } catch (cause) {
+    if (!EngineError.is(cause, 'not-found')) throw cause;
+    throw new EngineError('no-repository', `there is no repository at ${backend.location}`, {}, { cause });
+  }
+}
+
+async function keyFor(options: OpenOptions): Promise<{ key: MasterKey; keyId: Id | undefined }> {
+  const { backend, masterKey, password, keyHint, signal } = options;
+  if (masterKey !== undefined) return { key: masterKey, keyId: undefined };
+  return findKey(backend, passwordBytes(password), { keyHint, signal });
 }
 
 function openConfig(sealer: Sealer, sealed: Uint8Array): Config {

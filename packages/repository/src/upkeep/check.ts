@@ -52,19 +52,7 @@ export interface CheckResult {
   readonly problems: readonly string[];
 }
 
-/**
- * Checks the index, that all packs are there, that snapshots and trees can be read and all content is known, and with
- * `readData` the content itself. Damage is in the result. When the index is damaged the rest is left out, because all
- * of it depends on the index.
- *
- * Rejects with `locked`, `bad-request` for an impossible subset, `aborted`, and what the store says when it cannot be
- * listed.
- *
- * @example
- * ```ts
- * const { errors } = await check(repository, { readData: { percent: 5 } });
- * ```
- */
+/** The public function of this name is in upkeep.ts, and described there. */
 export async function check(repository: Repository, options: CheckOptions = {}): Promise<CheckResult> {
   const { signal, retryLockMs: retryMs, readData } = options;
   if (typeof readData === 'object') checkSubset(readData);

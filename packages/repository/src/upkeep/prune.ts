@@ -51,19 +51,7 @@ export interface PruneResult {
   readonly problems: readonly string[];
 }
 
-/**
- * Removes packs and parts of packs that no snapshot needs, as far as the limits say. At every moment each snapshot can
- * be restored: packs are copied and indexed before the old ones leave the index, and they leave it before they are
- * removed. Run again after an interruption, it removes what the other run left.
- *
- * Rejects with `corrupt`, before anything is changed, when a snapshot or tree cannot be read or something that is needed
- * is missing; with `locked`, `bad-request`, `aborted`, and what the store says.
- *
- * @example
- * ```ts
- * const { stats } = await prune(repository, { maxUnused: '10%', dryRun: true });
- * ```
- */
+/** The public function of this name is in upkeep.ts, and described there. */
 export async function prune(repository: Repository, options: PruneOptions = {}): Promise<PruneResult> {
   const { signal, retryLockMs: retryMs, dryRun = false, lock = true } = options;
   checkLimits(options, repository.config.version, repository.packSize);

@@ -40,12 +40,7 @@ export interface RepairIndexResult {
   readonly problems: readonly string[];
 }
 
-/**
- * Writes a new index: entries of packs that are missing or have another size go, and packs that are in no index are
- * read and named. Packs are not changed. Ended at any moment, it leaves an index that names what the old one did.
- *
- * Rejects with `locked`, `aborted`, and what the store says.
- */
+/** The public function of this name is in upkeep.ts, and described there. */
 export async function repairIndex(
   repository: Repository,
   options: RepairIndexOptions = {},
