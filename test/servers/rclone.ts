@@ -1,22 +1,22 @@
 /** `rclone serve restic`: another program that speaks restic's REST protocol. */
 import type { Peer } from '../peers/peers.ts';
-import { makeTempDir } from '../support/temp-dir.ts';
 import { startDaemon } from './daemon.ts';
 import type { Server } from './server.ts';
 
 const USER = 'tester';
 const PASSWORD = 'another secret';
 
+/**
+ * Keeps its files in memory, where they appear whole as on the object stores that rclone is for (in a folder it writes
+ * them under their final names), so it cannot be started again with the same data. It replaces what is there already.
+ */
 export async function startRclone(peer: Peer): Promise<Server> {
-  const folder = makeTempDir();
-  const start = (port: number) =>
-    startDaemon({
-      command: peer.path,
-      args: ['serve', 'restic', '--config', '/dev/null', '--addr', `127.0.0.1:${port}`, folder.path],
-      env: { RCLONE_USER: USER, RCLONE_PASS: PASSWORD },
-      ready: /Serving restic REST API on \[http:\/\/127\.0\.0\.1:(\d+)/,
-    });
-  let daemon = await start(0);
+  const daemon = await startDaemon({
+    command: peer.path,
+    args: ['serve', 'restic', '--config', '/dev/null', '--addr', '127.0.0.1:0', ':memory:'],
+    env: { RCLONE_USER: USER, RCLONE_PASS: PASSWORD },
+    ready: /Serving restic REST API on \[http:\/\/127\.0\.0\.1:(\d+)/,
+  });
   const { port } = daemon;
   return {
     port,
@@ -26,13 +26,7 @@ export async function startRclone(peer: Peer): Promise<Server> {
       options: [],
       secrets: [PASSWORD],
     }),
-    async restart() {
-      await daemon.kill();
-      daemon = await start(port);
-    },
-    async [Symbol.asyncDispose]() {
-      await daemon.kill();
-      folder[Symbol.dispose]();
-    },
+    restart: () => Promise.reject(new Error('what rclone keeps in memory would be lost')),
+    [Symbol.asyncDispose]: () => daemon.kill(),
   };
 }

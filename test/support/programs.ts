@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import type { Place } from '../servers/server.ts';
 import { resticAt, resticCommand } from './restic.ts';
 import type { Restic, ResticRun } from './restic.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 
-/** restic and our command line at one repository, `repo` in a directory of its own. */
+/** restic and our command line at one repository, run in a directory of their own. */
 export interface Programs extends TempDir {
   readonly restic: Restic;
   /** Runs ours as restic is run. */
@@ -16,12 +17,13 @@ export interface Programs extends TempDir {
   theirs(...args: string[]): Promise<ResticRun>;
 }
 
-export function makePrograms(peer: Parameters<typeof resticAt>[0]): Programs {
+/** Both at `repo` in a directory of their own, or at a place on a server. */
+export function makePrograms(peer: Parameters<typeof resticAt>[0], place?: Place): Programs {
   const dir = makeTempDir();
-  const repo = join(dir.path, 'repo');
-  const restic = resticAt(peer, { repo, cwd: dir.path });
+  const { location: repo, ...access } = place ?? { location: join(dir.path, 'repo') };
+  const restic = resticAt(peer, { repo, ...access, cwd: dir.path });
   const ours: Programs['ours'] = (...words) => {
-    const { args, env } = resticCommand(words, { repo });
+    const { args, env } = resticCommand(words, { repo, ...access });
     return start(process.execPath, ['--conditions=@restic-engine/source', MAIN, ...args], dir.path, env);
   };
   return { ...dir, [Symbol.dispose]: dir[Symbol.dispose], restic, ours, theirs: (...args) => restic.run(args) };

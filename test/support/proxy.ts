@@ -21,6 +21,8 @@ export interface LineFault {
 export interface ArmedFault {
   /** How often it has happened. */
   readonly happened: number;
+  /** Resolves when it happens first. */
+  readonly begun: Promise<void>;
 }
 
 export interface Proxy extends AsyncDisposable {
@@ -85,8 +87,9 @@ async function stop(listener: Listener, lines: Lines): Promise<void> {
   await closed;
 }
 
-interface Armed {
+interface Armed extends ArmedFault {
   readonly fault: LineFault;
+  begin(): void;
   left: number;
   happened: number;
 }
@@ -99,7 +102,8 @@ class Lines {
   readonly #armed: Armed[] = [];
 
   arm(fault: LineFault): ArmedFault {
-    const armed: Armed = { fault, left: fault.after, happened: 0 };
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+    const armed: Armed = { fault, left: fault.after, happened: 0, begun, begin };
     this.#armed.push(armed);
     return armed;
   }
@@ -136,6 +140,7 @@ class Lines {
         passing = { bytes: armed.left, effect: fault.effect };
         armed.happened += 1;
         armed.left = fault.after;
+        armed.begin();
       } else {
         armed.left = Math.max(0, armed.left - passing.bytes);
       }

@@ -5,6 +5,8 @@ export const PASSWORD = 'correct horse battery staple';
 
 export interface ResticOptions {
   readonly repo: string;
+  /** Extended options, each for an `-o`. */
+  readonly options?: readonly string[];
   readonly password?: string;
   readonly cwd?: string;
   /** More environment variables, `TZ` for one. */
@@ -56,11 +58,11 @@ export function resticAt(peer: Peer, defaults: ResticOptions): Restic {
 /** The words after the program's name, and the environment in which no setting of this machine counts. */
 export function resticCommand(
   args: readonly string[],
-  { repo, password = PASSWORD, env = {} }: ResticOptions,
+  { repo, options = [], password = PASSWORD, env = {} }: ResticOptions,
 ): { args: string[]; env: Record<string, string> } {
   const { PATH = '', TMPDIR } = process.env;
   return {
-    args: ['--no-cache', '--repo', repo, ...args],
+    args: ['--no-cache', '--repo', repo, ...options.flatMap((option) => ['-o', option]), ...args],
     env: { PATH, HOME: '/nonexistent', ...(TMPDIR && { TMPDIR }), RESTIC_PASSWORD: password, ...env },
   };
 }

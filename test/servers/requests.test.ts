@@ -1,0 +1,50 @@
+import { backup, initRepository, objects, openRepository } from 'restic-engine';
+import { beforeAll, expect, it } from 'vitest';
+import { startHttpProxy } from '../support/http-proxy.ts';
+import { makePrograms } from '../support/programs.ts';
+import type { Programs } from '../support/programs.ts';
+import { CHEAP } from '../support/repository.ts';
+import { PASSWORD } from '../support/restic.ts';
+import { describeWithServers, KINDS, openPlace } from './kinds.ts';
+import { showLogsOfFailures } from './logs.ts';
+
+// Over a distance every request costs a round trip. None of ours needs more of them than restic.
+
+showLogsOfFailures();
+
+const FILES = 10_000;
+const COUNTED = KINDS.filter(({ name }) => name === 'rest-server');
+
+await describeWithServers('requests', COUNTED, ({ server, restic }) => {
+  beforeAll(async () => {
+    await using backend = await openPlace(await server().place('many'));
+    await initRepository({ backend, password: PASSWORD, kdf: CHEAP });
+    await using repository = await openRepository({ backend, password: PASSWORD, workers: 0 });
+    const entries = Array.from({ length: FILES }, (_, file) => ({
+      path: `folder ${file % 50}/${file}`,
+      content: `the content of file ${file} `.repeat(20),
+    }));
+    await backup(repository, { source: objects(entries), tags: ['all'] });
+    await backup(repository, { source: objects(entries.slice(0, 100)) });
+  });
+
+  it.each([
+    ['snapshots', ['snapshots']],
+    ['ls', ['ls', 'latest']],
+    ['cat', ['cat', 'config']],
+    ['stats', ['stats', '--mode', 'raw-data']],
+    [`a restore of ${FILES} files`, ['restore', 'latest', '--tag', 'all', '--target', 'restored']],
+  ] as const)('%s', async (_, words) => {
+    await using proxy = await startHttpProxy({ target: server().port });
+    const place = await server().place('many', { port: proxy.port });
+    const count = async (program: 'ours' | 'theirs'): Promise<string[]> => {
+      using programs: Programs = makePrograms(restic, place);
+      const before = proxy.requests.length;
+      expect(await programs[program](...words)).toMatchObject({ status: 0 });
+      return proxy.requests.slice(before).map(({ method, path }) => `${method} ${path}`);
+    };
+    const ours = await count('ours');
+    const theirs = await count('theirs');
+    expect(ours.length, `${ours.join('\n')}\n\nrestic:\n${theirs.join('\n')}`).toBeLessThanOrEqual(theirs.length);
+  });
+});
