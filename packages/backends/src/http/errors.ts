@@ -33,9 +33,6 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
 const CLIENT_CERTIFICATE =
   /^ERR_SSL_(?:TLSV13_ALERT_CERTIFICATE_REQUIRED|SSLV3_ALERT_(?:BAD|UNSUPPORTED)_CERTIFICATE|SSLV3_ALERT_CERTIFICATE_\w+|TLSV1_ALERT_(?:UNKNOWN_CA|ACCESS_DENIED))$/;
 
-/** A connection that ended in the middle of an answer looks like bad HTTP to the parser. */
-const CUT: ReadonlySet<string> = new Set(['HPE_INVALID_EOF_STATE', 'HPE_CLOSED_CONNECTION']);
-
 const ADVICE = new Map<string, string>([
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS: is it http: rather than https:?'],
   ['UND_ERR_BODY_TIMEOUT', 'nothing came for too long'],
@@ -47,7 +44,7 @@ const ADVICE = new Map<string, string>([
 export function transportError(cause: unknown, url: URL): EngineError {
   if (EngineError.is(cause)) return cause;
   const system = codeOf(cause) ?? 'unknown';
-  const code = classify(system);
+  const code = isBadHttp(cause) ? 'corrupt' : classify(system);
   const advice = ADVICE.get(system) ?? messageOf(cause);
   return new EngineError(code, `${url.host}: ${advice}`, { host: url.host, system }, { cause: copyOf(cause) });
 }
@@ -60,11 +57,15 @@ export function connectionCut(): EngineError {
 function classify(system: string): Code {
   if (UNTRUSTED.has(system)) return 'untrusted';
   if (CLIENT_CERTIFICATE.test(system)) return 'unauthorized';
-  if (system.startsWith('HPE_')) return CUT.has(system) ? 'io' : 'corrupt';
   if (system === 'UND_ERR_HEADERS_OVERFLOW') return 'corrupt';
   if (system === 'UND_ERR_INVALID_ARG') return 'bad-request';
   if (system === 'UND_ERR_DESTROYED' || system === 'UND_ERR_CLOSED') return 'aborted';
   return 'io';
+}
+
+/** undici gives no codes to such errors. A connection that ended in the middle of an answer is one for its parser, too. */
+function isBadHttp(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError' && !error.message.includes('EOF');
 }
 
 /** The code of an error, or of the first of several (one for each address of a host). */

@@ -1,0 +1,476 @@
+import { createHash } from 'node:crypto';
+import { inspect } from 'node:util';
+import { EngineError } from '@restic-engine/repo-format';
+import type { Code } from '@restic-engine/repo-format';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { bandwidth } from '../../src/bandwidth.ts';
+import { openHttpClient } from '../../src/http/client.ts';
+import type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from '../../src/http/client.ts';
+import { bodyOf, freePort, startHttp, startTcp, until } from './servers.ts';
+
+const open = (options: Partial<HttpClientOptions> = {}): Promise<HttpClient> =>
+  openHttpClient({ connections: 2, env: {}, ...options });
+
+type Rest = Partial<Omit<HttpRequest, 'url'>>;
+
+const send = (client: HttpClient, url: string, rest: Rest = {}): Promise<HttpResponse> =>
+  client.request({ method: 'GET', headers: {}, url: new URL(url), ...rest });
+
+/** The code of what `work` rejects with. */
+async function codeOf(work: Promise<unknown>): Promise<Code> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!EngineError.is(error)) throw new Error(`expected an EngineError, got ${inspect(error)}`);
+  return error.code;
+}
+
+const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const filled = (length: number, value: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).fill(value);
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('sending', () => {
+  it('sends segments of all lengths as one body of an announced length', async () => {
+    await using server = await startHttp(async (request, response) => {
+      const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+      const body = await bodyOf(request);
+      response.end(`${length} ${encoding} ${sha256(body)}`);
+    });
+    await using client = await open();
+    const lengths = fc.array(fc.oneof(fc.nat(300), fc.integer({ min: 65_000, max: 66_000 }), fc.nat(2_000_000)), {
+      maxLength: 12,
+    });
+    await fc.assert(
+      fc.asyncProperty(lengths, fc.nat(), async (sizes, seed) => {
+        const segments = sizes.map((size, index) => filled(size, (seed + index) % 251));
+        const whole = Buffer.concat(segments);
+        const response = await send(client, server.url, { method: 'POST', body: segments });
+        const answer = Buffer.from(await response.body.read(1000)).toString();
+        expect(answer).toBe(`${whole.length} undefined ${sha256(whole)}`);
+      }),
+      { interruptAfterTimeLimit: 2000, markInterruptAsFailure: false },
+    );
+  });
+
+  it('sends its own user agent, another one, and headers as given', async () => {
+    await using server = await startHttp((request, response) => {
+      response.end(`${request.headers['user-agent']} ${request.headers['x-some']}`);
+    });
+    for (const [options, name] of [
+      [{}, 'restic-engine'],
+      [{ userAgent: 'other/1' }, 'other/1'],
+    ] as const) {
+      await using client = await open(options);
+      const response = await send(client, server.url, { headers: { 'x-some': 'thing' } });
+      expect(Buffer.from(await response.body.read(100)).toString()).toBe(`${name} thing`);
+    }
+  });
+
+  it('keeps its connections, after HEAD and errors too', async () => {
+    await using server = await startHttp((request, response) => {
+      response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-length': 3 });
+      response.end(request.method === 'HEAD' ? undefined : 'yes');
+    });
+    await using client = await open();
+    for (let count = 0; count < 20; count += 1) {
+      const method = count % 2 === 0 ? 'HEAD' : 'GET';
+      const response = await send(client, `${server.url}${count % 3 === 0 ? 'missing' : 'there'}`, { method });
+      expect(response.body.announced).toBe(3);
+      await response.body.discard();
+    }
+    expect(server.sockets.length).toBeLessThanOrEqual(2);
+  });
+
+  it('opens few connections, whatever is asked for at once', async () => {
+    await using server = await startHttp((_, response) => void setTimeout(() => response.end('x'), 5));
+    await using client = await open({ connections: 3 });
+    const bodies = Array.from({ length: 40 }, async () => (await send(client, server.url)).body.read(1));
+    expect((await Promise.all(bodies)).length).toBe(40);
+    expect(server.sockets.length).toBeLessThanOrEqual(3 + 4);
+  });
+
+  it('takes any number of requests with one signal', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    await using server = await startHttp((_, response) => void response.end('x'));
+    await using client = await open();
+    const { signal } = new AbortController();
+    await Promise.all(
+      Array.from({ length: 40 }, async () => (await send(client, server.url, { signal })).body.read(1)),
+    );
+    await later(0);
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('the memory of a body', () => {
+  /** Answers as soon as the head of a request has come, and reads the rest only when told to. */
+  async function hastyServer(answer: string) {
+    const seen = { bytes: 0, foreign: 0 };
+    const server = await startTcp((socket) => {
+      let head = Buffer.alloc(0);
+      let answered = false;
+      socket.on('data', (chunk: Buffer) => {
+        let body = chunk;
+        if (!answered) {
+          head = Buffer.concat([head, chunk]);
+          const end = head.indexOf('\r\n\r\n');
+          if (end < 0) return;
+          answered = true;
+          socket.pause();
+          socket.write(answer);
+          body = head.subarray(end + 4);
+        }
+        seen.bytes += body.length;
+        for (const byte of body) if (byte !== 1) seen.foreign += 1;
+      });
+    });
+    return { server, seen, readOn: () => server.sockets.forEach((socket) => socket.resume()) };
+  }
+
+  it('is not read any more once an early answer has come', async () => {
+    const { server, seen, readOn } = await hastyServer('HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno');
+    await using _ = server;
+    await using client = await open();
+    const segments = [filled(100, 1), filled(20_000_000, 1), filled(100, 1)];
+    const response = await send(client, server.url, { method: 'POST', body: segments });
+    for (const segment of segments) segment.fill(2);
+    expect(response.status).toBe(403);
+    expect(Buffer.from(await response.body.read(10)).toString()).toBe('no');
+    readOn();
+    await until(() => server.sockets.every((socket) => socket.destroyed));
+    expect(seen.bytes).toBeLessThan(20_000_000);
+    expect(seen.foreign).toBe(0);
+  });
+
+  it('is not read any more once an abort has been told', async () => {
+    const { server, seen, readOn } = await hastyServer('');
+    await using _ = server;
+    await using client = await open();
+    const controller = new AbortController();
+    const segment = filled(20_000_000, 1);
+    const sending = send(client, server.url, { method: 'POST', body: [segment], signal: controller.signal });
+    await until(() => seen.bytes > 0);
+    controller.abort();
+    expect(await codeOf(sending)).toBe('aborted');
+    segment.fill(2);
+    readOn();
+    await until(() => server.sockets.every((socket) => socket.destroyed));
+    expect(seen.foreign).toBe(0);
+  });
+
+  it('may be handed on at once when the request has waited for a connection in vain', async () => {
+    await using server = await startHttp(() => undefined);
+    await using client = await open({ connections: 1 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const busy = Array.from({ length: 5 }, () => codeOf(send(client, server.url, { signal })));
+    await until(() => server.sockets.length === 5);
+    const segment = filled(1_000_000, 1);
+    const waiting = new AbortController();
+    const sending = send(client, server.url, { method: 'POST', body: [segment], signal: waiting.signal });
+    waiting.abort();
+    expect(await codeOf(sending)).toBe('aborted');
+    structuredClone(segment.buffer, { transfer: [segment.buffer] });
+    controller.abort();
+    expect(await Promise.all(busy)).toEqual(Array.from({ length: 5 }, () => 'aborted'));
+  });
+
+  it('is sent to the end where an early answer is not finished before', async () => {
+    await using server = await startHttp(async (request, response) => {
+      response.writeHead(200);
+      response.write('so far: ');
+      const { length } = await bodyOf(request);
+      response.end(String(length));
+    });
+    await using client = await open();
+    const response = await send(client, server.url, { method: 'POST', body: [filled(5_000_000, 1)] });
+    expect(Buffer.from(await response.body.read(100)).toString()).toBe('so far: 5000000');
+  });
+
+  it('gives up an upload whose early answer has no end', async () => {
+    await using server = await startTcp((socket) => {
+      socket.once('data', () => {
+        socket.pause();
+        socket.write('HTTP/1.1 500 Oh\r\n\r\n');
+        const more = (): void => {
+          while (socket.writable && socket.write(Buffer.alloc(65_536)));
+        };
+        socket.on('drain', more);
+        more();
+      });
+    });
+    await using client = await open();
+    const response = await send(client, server.url, { method: 'POST', body: [filled(20_000_000, 1)] });
+    expect(response.status).toBe(500);
+    expect(await codeOf(response.body.read(1e9))).toBe('io');
+  });
+});
+
+describe('reading', () => {
+  const content = Buffer.from(Array.from({ length: 1_000_000 }, (_, index) => index % 253));
+  const serve = (announce: boolean) =>
+    startHttp((_, response) => {
+      if (announce) response.setHeader('content-length', content.length);
+      response.write(content.subarray(0, 1000));
+      response.end(content.subarray(1000));
+    });
+
+  for (const announce of [true, false]) {
+    it(`reads a body ${announce ? 'of announced length' : 'in chunks'} whole, into place, and as it comes`, async () => {
+      await using server = await serve(announce);
+      await using client = await open();
+      const body = async () => (await send(client, server.url)).body;
+      expect(Buffer.compare(await (await body()).read(content.length), content)).toBe(0);
+      const target = new Uint8Array(content.length + 10);
+      expect(await (await body()).readInto(target)).toBe(content.length);
+      expect(Buffer.compare(target.subarray(0, content.length), content)).toBe(0);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of await body()) chunks.push(new Uint8Array(chunk));
+      expect(Buffer.compare(Buffer.concat(chunks), content)).toBe(0);
+      expect(server.sockets.length).toBeLessThanOrEqual(2);
+    });
+
+    it(`says too-large of a body ${announce ? 'of announced length' : 'in chunks'}`, async () => {
+      await using server = await serve(announce);
+      await using client = await open();
+      const body = async () => (await send(client, server.url)).body;
+      expect(await codeOf((await body()).read(content.length - 1))).toBe('too-large');
+      expect(await codeOf((await body()).readInto(new Uint8Array(content.length - 1)))).toBe('too-large');
+      expect((await (await body()).read(content.length)).length).toBe(content.length);
+    });
+  }
+
+  it('makes the server wait for a slow reader', async () => {
+    let sent = 0;
+    await using server = await startHttp((_, response) => {
+      const more = (): void => {
+        while (sent < 64_000_000 && !response.destroyed) {
+          sent += 64_000;
+          if (!response.write(Buffer.alloc(64_000))) return void response.once('drain', more);
+        }
+        response.end();
+      };
+      more();
+    });
+    await using client = await open();
+    const { body } = await send(client, server.url);
+    const reader = body[Symbol.asyncIterator]();
+    await reader.next();
+    await later(100);
+    // What the buffers of two sockets hold, and the queue.
+    expect(sent).toBeLessThan(32_000_000);
+    await reader.return?.();
+    await until(() => server.sockets.every((socket) => socket.destroyed));
+  });
+
+  it('stops an endless body at the limit', async () => {
+    let sent = 0;
+    await using server = await startHttp((_, response) => {
+      const more = (): void => {
+        do sent += 65_536;
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    await using client = await open();
+    for (const read of ['read', 'readInto', 'discard'] as const) {
+      const { body } = await send(client, server.url);
+      if (read === 'read') expect(await codeOf(body.read(1_000_000))).toBe('too-large');
+      else if (read === 'readInto') expect(await codeOf(body.readInto(new Uint8Array(1_000_000)))).toBe('too-large');
+      else await body.discard();
+      await until(() => server.sockets.every((socket) => socket.destroyed));
+    }
+    expect(sent).toBeLessThan(100_000_000);
+  });
+
+  it('does not wait long for what is discarded', async () => {
+    await using server = await startHttp((_, response) => {
+      response.writeHead(500, { 'content-length': 10 });
+      response.write('never');
+    });
+    await using client = await open();
+    const { body } = await send(client, server.url);
+    const start = performance.now();
+    await body.discard();
+    expect(performance.now() - start).toBeLessThan(3000);
+  });
+
+  it('says io of a body that is shorter than announced, and hands over no more than announced', async () => {
+    const answers = [
+      'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort',
+      'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlong, too long',
+    ];
+    for (const [answer, expected] of [
+      [answers[0], 'io'],
+      [answers[1], 'long'],
+      ['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort', 'io'],
+    ] as const) {
+      await using server = await startTcp((socket) => void socket.once('data', () => socket.end(answer)));
+      await using client = await open();
+      const { body } = await send(client, server.url);
+      if (expected === 'io') expect(await codeOf(body.read(100))).toBe('io');
+      else expect(Buffer.from(await body.read(100)).toString()).toBe(expected);
+    }
+  });
+
+  it('paces what comes in and goes out', async () => {
+    await using server = await startHttp(async (request, response) => {
+      await bodyOf(request);
+      response.end(Buffer.alloc(request.method === 'GET' ? 200_000 : 0));
+    });
+    await using client = await open({ bandwidth: bandwidth({ upload: 500_000, download: 500_000 }) });
+    const start = performance.now();
+    await (await send(client, server.url, { method: 'POST', body: [filled(200_000, 1)] })).body.discard();
+    const uploaded = performance.now();
+    const bytes = await (await send(client, server.url)).body.read(200_000);
+    const end = performance.now();
+    expect(bytes.length).toBe(200_000);
+    // The first and the last piece need not be waited for.
+    for (const time of [uploaded - start, end - uploaded]) {
+      expect(time).toBeGreaterThan(200);
+      expect(time).toBeLessThan(2000);
+    }
+  });
+});
+
+describe('aborting', () => {
+  it('ends a request that has not begun, waits for an answer, or is read', async () => {
+    await using server = await startHttp((request, response) => {
+      if (request.url === '/silent') return;
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('some');
+    });
+    await using client = await open();
+    const reason = new Error('enough');
+    const before = send(client, server.url, { signal: AbortSignal.abort(reason) });
+    await expect(before).rejects.toMatchObject({ code: 'aborted', cause: reason });
+    const waiting = new AbortController();
+    const silent = send(client, `${server.url}silent`, { signal: waiting.signal });
+    await until(() => server.sockets.length === 1);
+    waiting.abort(reason);
+    await expect(silent).rejects.toMatchObject({ code: 'aborted', cause: reason });
+    const reading = new AbortController();
+    const { body } = await send(client, server.url, { signal: reading.signal });
+    const read = body.read(100);
+    reading.abort(reason);
+    await expect(read).rejects.toMatchObject({ code: 'aborted', cause: reason });
+    await until(() => server.sockets.every((socket) => socket.destroyed));
+  });
+
+  it('ends everything when the client is disposed of', async () => {
+    await using server = await startHttp(() => undefined);
+    const client = await open({ connections: 1 });
+    const running = Array.from({ length: 8 }, () => codeOf(send(client, server.url)));
+    await until(() => server.sockets.length > 0);
+    await client[Symbol.asyncDispose]();
+    await client[Symbol.asyncDispose]();
+    expect(new Set(await Promise.all(running))).toEqual(new Set(['aborted']));
+    expect(await codeOf(send(client, server.url))).toBe('aborted');
+  });
+});
+
+describe('servers that stall', () => {
+  const stuckRequestMs = 400;
+
+  it('are given up without an answer, in the middle of one, and when they do not read', async () => {
+    await using server = await startTcp((socket) => {
+      socket.once('data', (chunk) => {
+        if (chunk.includes('/half')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf');
+        socket.pause();
+      });
+    });
+    await using client = await open({ stuckRequestMs });
+    const start = performance.now();
+    const [silent, upload, half] = await Promise.all([
+      codeOf(send(client, server.url)),
+      codeOf(send(client, server.url, { method: 'POST', body: [filled(50_000_000, 1)] })),
+      send(client, `${server.url}half`).then(({ body }) => codeOf(body.read(10))),
+    ]);
+    expect([silent, upload, half]).toEqual(['io', 'io', 'io']);
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+
+  it('are not given up while bytes pass, however slowly', async () => {
+    await using server = await startTcp((socket) => {
+      let bytes = 0;
+      socket.on('data', (chunk: Buffer) => {
+        if (bytes === 0 && chunk.includes('GET')) {
+          socket.write('HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n');
+          let count = 0;
+          const timer = setInterval(() => {
+            count += 1;
+            socket.write('x');
+            if (count === 12) clearInterval(timer);
+          }, 100);
+          return;
+        }
+        bytes += chunk.length;
+        if (bytes > 24_000_000) return void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+        socket.pause();
+        setTimeout(() => socket.resume(), 3);
+      });
+    });
+    await using client = await open({ stuckRequestMs });
+    const start = performance.now();
+    const upload = send(client, server.url, { method: 'POST', body: [filled(24_000_000, 1)] });
+    const { body } = await send(client, server.url);
+    expect((await body.read(12)).length).toBe(12);
+    expect((await upload).status).toBe(200);
+    expect(performance.now() - start).toBeGreaterThan(2 * stuckRequestMs);
+  });
+});
+
+describe('what goes wrong', () => {
+  it('says io when nobody listens, a name is not known, or a connection is reset', async () => {
+    await using client = await open();
+    expect(await codeOf(send(client, `http://127.0.0.1:${await freePort()}/`))).toBe('io');
+    expect(await codeOf(send(client, 'http://no-such-host.invalid/'))).toBe('io');
+    await using upload = await startTcp((socket) => void socket.once('data', () => socket.resetAndDestroy()));
+    expect(await codeOf(send(client, upload.url, { method: 'POST', body: [filled(10_000_000, 1)] }))).toBe('io');
+    await using download = await startTcp((socket) => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nsome');
+        setTimeout(() => socket.resetAndDestroy(), 20);
+      });
+    });
+    const { body } = await send(client, download.url);
+    expect(await codeOf(body.read(1_000_000))).toBe('io');
+  });
+
+  it('says corrupt of what is no HTTP', async () => {
+    for (const answer of ['SSH-2.0-OpenSSH_9.2\r\n', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`]) {
+      await using server = await startTcp((socket) => void socket.once('data', () => socket.write(answer)));
+      await using client = await open();
+      expect(await codeOf(send(client, server.url))).toBe('corrupt');
+    }
+  });
+
+  it('says bad-request of a header that cannot be sent, without its value', async () => {
+    await using client = await open();
+    const sending = send(client, 'http://127.0.0.1:1/', { headers: { authorization: 'secret\r\nx: y' } });
+    const error: unknown = await sending.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'bad-request' });
+    expect(inspect(error, { depth: null, showHidden: true })).not.toContain('secret');
+  });
+
+  it('tells nothing of what was sent', async () => {
+    await using cut = await startTcp((socket) => void socket.once('data', (head) => socket.end(head)));
+    await using reset = await startTcp((socket) => void socket.once('data', () => socket.resetAndDestroy()));
+    await using stalled = await startTcp(() => undefined);
+    await using client = await open({ stuckRequestMs: 100 });
+    const refused = `http://127.0.0.1:${await freePort()}/`;
+    for (const url of [cut.url, reset.url, stalled.url, refused, 'http://no-such-host.invalid/']) {
+      const secrets = { headers: { authorization: 'Basic c2VjcmV0' } };
+      const error: unknown = await send(client, `${url}?signature=secret`, secrets).catch((reason: unknown) => reason);
+      expect(EngineError.is(error), url).toBe(true);
+      const told = inspect(error, { depth: null, showHidden: true });
+      expect(told).not.toMatch(/secret|c2VjcmV0/);
+    }
+  });
+});
