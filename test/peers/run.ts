@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 const execute = promisify(execFile);
 
 /**
- * Runs a program without a shell and returns what it printed on stdout. Rejects when it is not there, exits with
+ * Runs a program without a shell and returns what it printed on stdout, or on stderr where that is all. Rejects when it is not there, exits with
  * another status than 0 or takes longer than `seconds`; the message then ends with the last line of its stderr. `env` is
  * added to the environment.
  */
@@ -24,7 +24,8 @@ export async function run(
       cwd,
       env: environment,
     } as const;
-    return (await execute(command, args, options)).stdout;
+    const { stdout, stderr } = await execute(command, args, options);
+    return stdout || stderr;
   } catch (error) {
     const { code, killed, stderr } = error as { code?: number | string; killed?: boolean; stderr?: string };
     const why = killed ? `took longer than ${seconds} s` : `failed (${code ?? 'signal'})`;

@@ -24,7 +24,7 @@ export interface PeerFacts {
   readonly accepts: RegExp;
 }
 
-export type PeerName = 'restic' | 'rest-server' | 'rclone' | 'ceph';
+export type PeerName = 'restic' | 'rest-server' | 'rclone' | 'ceph' | 'sshd';
 
 export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
   restic: {
@@ -68,6 +68,17 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
     version: /^ceph version (\d+\.\d+\.\d+)/,
     accepts: /^16\.2\./,
   },
+  sshd: {
+    purpose: "OpenSSH's server, for SFTP",
+    suite: 'bookworm',
+    debian: 'openssh-server',
+    companions: ['openssh-sftp-server'],
+    binary: 'usr/sbin/sshd',
+    command: 'sshd',
+    versionArguments: ['-V'],
+    version: /OpenSSH_(\d+\.\d+)/,
+    accepts: /^(?:9|10)\./,
+  },
 };
 
-export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone', 'ceph'];
+export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone', 'ceph', 'sshd'];

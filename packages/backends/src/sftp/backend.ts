@@ -1,0 +1,137 @@
+import { posix } from 'node:path';
+import { throwIfAborted } from '@restic-engine/repo-format';
+import type {
+  Backend,
+  BackendTraits,
+  ByteRange,
+  Call,
+  FileHandle,
+  FileType,
+  ListedFile,
+} from '@restic-engine/repo-format';
+import type { Bandwidth } from '../bandwidth.ts';
+import { filePath, repositoryFolders } from '../layout.ts';
+import { orAborted } from './abort.ts';
+import { onFile } from './errors.ts';
+import { makeFolder, makeFolders, modesBeside } from './folders.ts';
+import type { Modes } from './folders.ts';
+import { listFiles } from './listing.ts';
+import type { Session } from './protocol/session.ts';
+import { isStatus } from './protocol/status.ts';
+import { broken } from './protocol/packet.ts';
+import { loadFile } from './read.ts';
+import type { Sessions } from './sessions.ts';
+import { saveFile } from './write.ts';
+
+/** What an {@link SftpBackend} is made of. */
+export interface SftpPlace {
+  /** For people. */
+  readonly location: string;
+  /** The folder of the repository, as the server understands it. */
+  readonly root: string;
+  readonly connections: number;
+  readonly sessions: Sessions;
+  readonly bandwidth: Bandwidth | undefined;
+}
+
+/** A repository in a folder that an SFTP server shows. */
+export class SftpBackend implements Backend {
+  readonly location: string;
+  readonly traits: BackendTraits;
+  readonly #place: SftpPlace;
+  readonly #modes: Modes;
+
+  private constructor(place: SftpPlace, modes: Modes, atomicReplace: boolean) {
+    this.location = place.location;
+    this.traits = { connections: place.connections, atomicReplace, listAfterWrite: true, canRemove: true };
+    this.#place = place;
+    this.#modes = modes;
+  }
+
+  /** Connects: what the server can do decides about the traits. */
+  static async open(place: SftpPlace): Promise<SftpBackend> {
+    const session = await place.sessions.session(0);
+    const modes = await onFile('open', 'config', () => modesBeside(session, posix.join(place.root, 'config')));
+    return new SftpBackend(place, modes, session.replacesOnRename);
+  }
+
+  async create(call?: Call): Promise<void> {
+    const session = await this.#session(0, call);
+    const { folder } = this.#modes;
+    const work = async (): Promise<void> => {
+      await makeFolders(session, this.#place.root, folder);
+      const folders = repositoryFolders();
+      // Parents first; what lies in them is asked for all at once.
+      for (const depth of [1, 2]) {
+        throwIfAborted(call?.signal);
+        const level = folders.filter((path) => path.split('/').length === depth);
+        await Promise.all(level.map((path) => makeFolder(session, this.#path(path), folder)));
+      }
+    };
+    await onFile('create', '.', () => orAborted(work(), call?.signal));
+  }
+
+  async save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void> {
+    const session = await this.#session(
+      segments.reduce((sum, segment) => sum + segment.length, 0),
+      call,
+    );
+    const path = filePath(file);
+    const { bandwidth } = this.#place;
+    const writing = { modes: this.#modes, bandwidth, signal: call?.signal };
+    await onFile('save', path, () => saveFile(session, this.#path(path), segments, writing));
+  }
+
+  async load(file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>> {
+    const session = await this.#session(range?.length ?? 0, call);
+    const path = filePath(file);
+    const reading = { bandwidth: this.#place.bandwidth, signal: call?.signal };
+    const work = loadFile(session, this.#path(path), file, range, reading);
+    return onFile('load', path, () => orAborted(work, call?.signal));
+  }
+
+  async stat(file: FileHandle, call?: Call): Promise<{ readonly size: number }> {
+    const session = await this.#session(0, call);
+    const path = filePath(file);
+    const { size } = await onFile('stat', path, () => orAborted(session.stat(this.#path(path)), call?.signal));
+    if (size === undefined) throw broken('a file without a size');
+    return { size };
+  }
+
+  async *list(type: FileType, call?: Call): AsyncGenerator<ListedFile> {
+    const session = await this.#session(0, call);
+    if (type !== 'config')
+      yield* listFiles({ session, path: (below) => this.#path(below), signal: call?.signal }, type);
+  }
+
+  async remove(file: FileHandle, call?: Call): Promise<void> {
+    const session = await this.#session(0, call);
+    const path = filePath(file);
+    await onFile('remove', path, () => orAborted(removeFile(session, this.#path(path)), call?.signal));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#place.sessions.close();
+  }
+
+  #path(below: string): string {
+    return posix.join(this.#place.root, below);
+  }
+
+  async #session(bytes: number, call: Call | undefined): Promise<Session> {
+    throwIfAborted(call?.signal);
+    return orAborted(this.#place.sessions.session(bytes), call?.signal);
+  }
+}
+
+async function removeFile(session: Session, path: string): Promise<void> {
+  try {
+    await session.remove(path);
+  } catch (error) {
+    if (isStatus(error, 'NO_SUCH_FILE')) return;
+    if (!isStatus(error, 'PERMISSION_DENIED')) throw error;
+    // Servers on Windows do not remove what is read-only.
+    await session.chmod(path, 0o600);
+    await session.remove(path);
+  }
+}

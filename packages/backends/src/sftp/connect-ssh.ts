@@ -1,0 +1,200 @@
+/** A line made by the package ssh2: one SSH connection, with a channel for each session. */
+import { createConnection } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { EngineError } from '@restic-engine/repo-format';
+import type { AuthHandlerMiddleware, Client, ClientChannel } from 'ssh2';
+import { attemptsFor } from './auth.ts';
+import type { Attempts } from './auth.ts';
+import { hostKeyCheck } from './host-key.ts';
+import type { HostKeyCheck } from './host-key.ts';
+import type { Line } from './line.ts';
+import type { SftpOptions } from './options.ts';
+import type { Pipe } from './protocol/pipe.ts';
+import { startProxy } from './proxy-command.ts';
+import { loadSsh2 } from './ssh2.ts';
+import type { Ssh2 } from './ssh2.ts';
+import { resolveTarget } from './target.ts';
+import type { Target } from './target.ts';
+
+/** How long connecting may take, keys and passwords included. */
+const READY_MS = 30_000;
+/** A sign of life is asked for so often; the connection is lost when so many stay without an answer. */
+const KEEPALIVE = { keepaliveInterval: 60_000, keepaliveCountMax: 5 };
+/** How long a server may take to end the connection when it is told to. */
+const PATIENCE_MS = 1000;
+const MAX_JUMPS = 8;
+/** Of those that OpenSSL does with the processor's own instructions the fastest first. */
+const CIPHERS = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes256-ctr'] as const;
+const CHACHA = 'chacha20-poly1305@openssh.com';
+
+/** Connects to the host of `options` and logs in. Rejects with `io`, `untrusted`, `unauthorized` or `unsupported`. */
+export async function connectSsh(options: SftpOptions): Promise<Line> {
+  const ssh2 = await loadSsh2();
+  const client = await login(ssh2, await resolveTarget(options), options, 0);
+  return new SshLine(client);
+}
+
+class SshLine implements Line {
+  readonly #client: Client;
+  readonly #gone: Promise<EngineError>;
+  #alive = true;
+
+  constructor(client: Client) {
+    this.#client = client;
+    let failure: Error | undefined;
+    this.#gone = new Promise((resolve) => {
+      client.on('error', (error) => {
+        failure ??= error;
+      });
+      client.once('close', () => {
+        this.#alive = false;
+        const what = failure === undefined ? '' : `: ${failure.message}`;
+        resolve(new EngineError('io', `the SSH connection is lost${what}`, {}, { cause: failure }));
+      });
+    });
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  async open(): Promise<Pipe> {
+    const opening = new Promise<ClientChannel>((resolve, reject) => {
+      this.#client.subsys('sftp', (error, channel) => {
+        if (error === undefined) resolve(channel);
+        else reject(new EngineError('io', `the server offers no SFTP session: ${error.message}`, {}, { cause: error }));
+      });
+    });
+    const lost = this.#gone.then((reason) => Promise.reject(reason));
+    const channel = await Promise.race([opening, lost]);
+    const ended = new Promise<EngineError>((resolve) => {
+      channel.once('close', () => resolve(new EngineError('io', 'the server ended the SFTP session')));
+    });
+    const gone = Promise.race([this.#gone, ended]);
+    return {
+      input: channel,
+      output: channel,
+      gone,
+      async close() {
+        channel.close();
+        await gone;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#alive) return;
+    this.#client.end();
+    const timer = setTimeout(() => this.#client.destroy(), PATIENCE_MS);
+    await this.#gone;
+    clearTimeout(timer);
+  }
+}
+
+/** A client that has shown who it is, and whose host has. */
+async function login(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Client> {
+  const check = await hostKeyCheck(target.hostKey);
+  const attempts = await attemptsFor(ssh2, target, options);
+  const sock = await dial(ssh2, target, options, depth);
+  const client = new ssh2.Client();
+  // Nobody listens for errors between here and there, and none may end the process.
+  client.on('error', () => undefined);
+  try {
+    await handshake(client, sock, target, check, attempts);
+    return client;
+  } catch (error) {
+    client.destroy();
+    sock.destroy();
+    throw error;
+  }
+}
+
+function handshake(client: Client, sock: Duplex, target: Target, check: HostKeyCheck, known: Attempts): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let refusal: unknown;
+    client.once('ready', resolve);
+    client.on('error', (error: Error & { level?: string }) => {
+      // An agent that does not answer is one attempt less.
+      if (error.level !== 'agent') reject(refusal ?? connectionError(error, target));
+    });
+    client.once('close', () => reject(refusal ?? new EngineError('io', `${target.host} ended the SSH connection`)));
+    client.connect({
+      sock,
+      username: target.user,
+      readyTimeout: READY_MS,
+      ...KEEPALIVE,
+      algorithms: { serverHostKey: check.algorithms, cipher: [...CIPHERS, CHACHA] },
+      hostVerifier: (key: Buffer, decide: (valid: boolean) => void) => {
+        check.check(key).then(
+          () => decide(true),
+          (error: unknown) => {
+            refusal = error;
+            decide(false);
+          },
+        );
+      },
+      authHandler: oneByOne(known, () => reject(unauthorized(target, known))),
+    });
+  });
+}
+
+/** Offers what there is, in order, leaving out what the server does not want. */
+function oneByOne({ attempts }: Attempts, exhausted: () => void): AuthHandlerMiddleware {
+  const left = [...attempts];
+  return (wanted, _partial, next) => {
+    for (let attempt = left.shift(); attempt !== undefined; attempt = left.shift()) {
+      const { method } = attempt;
+      const name = method.type === 'agent' ? 'publickey' : method.type;
+      // Nothing is known of the server's wishes before the first attempt, whatever the types say.
+      if (!Array.isArray(wanted) || wanted.includes(name)) return next(method);
+    }
+    exhausted();
+  };
+}
+
+/** A stream to the host: directly, through a command, or through other hosts. */
+async function dial(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Duplex> {
+  const last = target.jumps.at(-1);
+  if (last !== undefined) return jump(ssh2, target, last, options, depth);
+  if (target.proxyCommand !== undefined) return startProxy(target.proxyCommand);
+  // Without delay: a small request must not wait for the answer to the one before.
+  const { host, port } = target;
+  return createConnection({ host, port, noDelay: true, keepAlive: true });
+}
+
+async function jump(ssh2: Ssh2, target: Target, through: string, options: SftpOptions, depth: number): Promise<Duplex> {
+  if (depth >= MAX_JUMPS) throw new EngineError('bad-request', 'ProxyJump leads in circles', { host: target.host });
+  const [, user, host = '', port] = /^(?:ssh:\/\/)?(?:(.*)@)?\[?(.*?)\]?(?::(\d+))?$/.exec(through) ?? [];
+  const { port: _port, user: _user, ...others } = options;
+  const first = await resolveTarget({
+    ...others,
+    host,
+    ...(user === undefined ? {} : { user }),
+    ...(port === undefined ? {} : { port: Number(port) }),
+  });
+  const before = target.jumps.slice(0, -1);
+  const client = await login(ssh2, before.length === 0 ? first : { ...first, jumps: before }, options, depth + 1);
+  return new Promise((resolve, reject) => {
+    client.forwardOut('127.0.0.1', 0, target.host, target.port, (error, channel) => {
+      if (error !== undefined) {
+        client.end();
+        const message = `${host} does not forward to ${target.host}: ${error.message}`;
+        return reject(new EngineError('io', message, {}, { cause: error }));
+      }
+      channel.once('close', () => client.end());
+      resolve(channel);
+    });
+  });
+}
+
+function unauthorized(target: Target, { attempts, notes }: Attempts): EngineError {
+  const where = `${target.host}:${target.port}`;
+  const tried = attempts.map(({ what }) => what).join(', ');
+  const message = `${where} does not let ${target.user} in with ${tried}${notes.map((note) => `; ${note}`).join('')}`;
+  return new EngineError('unauthorized', message, { host: target.host, port: target.port });
+}
+
+function connectionError(error: Error, { host, port }: Target): EngineError {
+  const code = /no matching/.test(error.message) ? 'unsupported' : 'io';
+  return new EngineError(code, `cannot connect to ${host}:${port}: ${error.message}`, { host, port }, { cause: error });
+}

@@ -1,0 +1,46 @@
+import { posix } from 'node:path';
+import type { Session } from './protocol/session.ts';
+import { isStatus } from './protocol/status.ts';
+
+/** Permission bits of what a repository gets, before it is made read-only. */
+export interface Modes {
+  readonly folder: number;
+  readonly file: number;
+}
+
+const PRIVATE: Modes = { folder: 0o700, file: 0o600 };
+const SHARED: Modes = { folder: 0o770, file: 0o660 };
+
+/** The modes for new files: shared with the group when the group may read the existing `config`, as in restic. */
+export async function modesBeside(session: Session, config: string): Promise<Modes> {
+  try {
+    const { permissions = 0 } = await session.stat(config);
+    return (permissions & 0o040) === 0 ? PRIVATE : SHARED;
+  } catch (error) {
+    if (!isStatus(error, 'NO_SUCH_FILE', 'PERMISSION_DENIED', 'FAILURE')) throw error;
+    return PRIVATE;
+  }
+}
+
+/** Makes a folder and its missing parents. */
+export async function makeFolders(session: Session, path: string, mode: number): Promise<void> {
+  try {
+    await makeFolder(session, path, mode);
+  } catch (error) {
+    const parent = posix.dirname(path);
+    if (!isStatus(error, 'NO_SUCH_FILE') || parent === path) throw error;
+    await makeFolders(session, parent, mode);
+    await makeFolder(session, path, mode);
+  }
+}
+
+/** Makes a folder, unless it is there. */
+export async function makeFolder(session: Session, path: string, mode: number): Promise<void> {
+  try {
+    await session.makeFolder(path, mode);
+  } catch (error) {
+    // Version 3 has no word for "exists"; some servers call it "permission denied" where the parent is not writable.
+    const [existing] = await Promise.allSettled([session.stat(path)]);
+    if (existing.status === 'rejected' || existing.value.kind !== 'folder') throw error;
+  }
+}
