@@ -4,6 +4,7 @@ import type { Backend, OpenBackendOptions } from 'restic-engine';
 import { afterAll, beforeAll } from 'vitest';
 import { describeWithPeer, peer } from '../peers/peers.ts';
 import type { Peer, PeerName } from '../peers/peers.ts';
+import { startOurs } from './ours.ts';
 import { startRclone } from './rclone.ts';
 import { startRestServer } from './rest-server.ts';
 import type { Place, Server } from './server.ts';
@@ -21,6 +22,7 @@ export interface Kind {
 export const KINDS: readonly Kind[] = [
   { name: 'rest-server', protocol: 'rest', peer: 'rest-server', start: (program) => startRestServer(program) },
   { name: 'rclone', protocol: 'rest', peer: 'rclone', forgets: true, start: startRclone },
+  { name: 'our server', protocol: 'rest', peer: undefined, start: () => startOurs() },
 ];
 
 /** What the tests of one suite share: the server, on which each has a place of its own. */
