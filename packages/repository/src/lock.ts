@@ -170,19 +170,14 @@ export async function removeStaleLocks(
 async function isAbandoned(repository: Repository, id: Id, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     const lock = await readLock(repository, id, signal);
-    return lock !== undefined && isStale(lock, staleFacts(repository));
+    const { platform } = repository;
+    const { seconds: nowSeconds } = platform.now();
+    const isAlive = (pid: number): boolean => platform.isAlive(pid);
+    return lock !== undefined && isStale(lock, { nowSeconds, hostname: platform.hostname, isAlive });
   } catch (error) {
     if (EngineError.is(error, 'corrupt')) return false;
     throw error;
   }
-}
-
-function staleFacts({ platform }: Repository): Parameters<typeof isStale>[1] {
-  return {
-    nowSeconds: platform.now().seconds,
-    hostname: platform.hostname,
-    isAlive: (pid) => platform.isAlive(pid),
-  };
 }
 
 /** The lock, or undefined when it went away meanwhile. */

@@ -18,5 +18,6 @@ export const REST_SCHEME: Scheme = {
       env,
     });
   },
-  below: belowFolder,
+  // What has no second colon is all socket, and no path.
+  below: (rest, name) => belowFolder(/^http\+unix:[^:]*$/i.test(rest) ? `${rest}:` : rest, name),
 };
