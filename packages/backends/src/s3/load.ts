@@ -1,0 +1,63 @@
+import { EngineError } from '@restic-engine/repo-format';
+import type { ByteRange, FileHandle } from '@restic-engine/repo-format';
+import type { HttpResponse } from '../http/client.ts';
+import { filePath } from '../layout.ts';
+import { refuseTooLarge } from '../whole-file.ts';
+
+function broken(operation: string, path: string, why: string): EngineError {
+  const message = `${operation} ${path}: the answer is not that of an S3 server: ${why}`;
+  return new EngineError('corrupt', message, { operation, file: path });
+}
+
+/** The whole of a file. Rejects with `too-large` and `corrupt` before memory is taken for it. */
+export async function readWhole({ body }: HttpResponse, file: FileHandle): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    if (body.announced === undefined) throw broken('load', filePath(file), 'it has no length');
+    refuseTooLarge(file, body.announced);
+    return await body.read(body.announced);
+  } finally {
+    await body.discard();
+  }
+}
+
+/** The part of a file that was asked for. */
+export async function readRange(
+  response: HttpResponse,
+  range: ByteRange,
+  path: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { body } = response;
+  try {
+    checkRange(response, range, path);
+    return await body.read(range.length);
+  } finally {
+    await body.discard();
+  }
+}
+
+/** Throws unless the body of `response` is said to be exactly `range`. */
+function checkRange({ status, headers, body }: HttpResponse, range: ByteRange, path: string): void {
+  const part = status === 206 ? /^bytes (\d+)-(\d+)\//.exec(headers['content-range'] ?? '') : ['', '0'];
+  const first = Number(part?.[1] ?? Number.NaN);
+  if (first === range.offset && body.announced === range.length) return;
+  const end = first + (body.announced ?? Number.NaN);
+  if (end < range.offset + range.length) {
+    const message = `load ${path}: it ends at byte ${end}, before byte ${range.offset + range.length}`;
+    throw new EngineError('out-of-range', message, { operation: 'load', file: path, ...range, end });
+  }
+  throw broken('load', path, 'it is not the range that was asked for');
+}
+
+/** Reads the size of a file from the answer to HEAD. */
+export function readSize(path: string): (response: HttpResponse) => Promise<{ readonly size: number }> {
+  return async ({ body }) => {
+    const size = body.announced;
+    await body.discard();
+    if (size === undefined) throw broken('stat', path, 'it has no length');
+    return { size };
+  };
+}
+
+export function giveUp({ body }: HttpResponse): Promise<void> {
+  return body.discard();
+}
