@@ -4,7 +4,8 @@ import { MissingPeers } from './test/peers/reporter.ts';
 // Tests run the sources, not dist: every package of the workspace answers to this export condition. Worker threads and
 // child processes started from a test inherit it with `process.execArgv`, and Node strips the types of what they load.
 const source = '@restic-engine/source';
-const conditions = [source, 'node', 'import', 'module', 'default'];
+// Vitest hands the conditions to Node, which has no `module`: what answers to it is for bundlers only (the AWS SDK's is).
+const conditions = [source, 'node', 'import', 'default'];
 
 const tests = (name: string, include: string, seconds: number) => ({
   extends: true as const,
