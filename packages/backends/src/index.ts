@@ -1,5 +1,5 @@
 // places
-export { extendedOptions, locationBelow, openBackend } from './location.ts';
+export { extendedOptions, isLocalLocation, locationBelow, openBackend } from './location.ts';
 export type { ExtendedOption, OpenBackendOptions } from './location.ts';
 export type { Environment } from './scheme.ts';
 export { bandwidth } from './bandwidth.ts';
@@ -7,6 +7,8 @@ export type { Bandwidth, BandwidthOptions } from './bandwidth.ts';
 export type { HttpOptions } from './http/options.ts';
 export { localBackend } from './local/backend.ts';
 export type { LocalOptions } from './local/backend.ts';
+export { restBackend } from './rest/open.ts';
+export type { RestOptions } from './rest/open.ts';
 export { memoryBackend } from './memory.ts';
 export type { MemoryOptions } from './memory.ts';
 // wrappers

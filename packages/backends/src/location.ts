@@ -57,6 +57,11 @@ export async function openBackend(location: string, options: OpenBackendOptions 
   return scheme.open(rest, context);
 }
 
+/** Is this a folder of this machine, or of what is mounted there? Throws for what {@link openBackend} would refuse. */
+export function isLocalLocation(location: string): boolean {
+  return schemeOf(location).name === 'local';
+}
+
 /**
  * The location of the place called `name` (letters, digits and `-`) right below that of `location`.
  * Throws as {@link openBackend} rejects; a location that looks right may still be refused there.

@@ -17,6 +17,9 @@ export interface GlobalFlags {
   compression?: string;
   packSize?: string;
   noExtraVerify?: boolean;
+  cacheDir?: string;
+  cleanupCache?: boolean;
+  noCache?: boolean;
   option?: string[];
   limitUpload?: string;
   limitDownload?: string;
@@ -31,11 +34,6 @@ interface GlobalFlag {
   readonly flags: string;
   readonly description: string;
   apply(flags: GlobalFlags, value: string): void;
-}
-
-/** There is no cache on disk yet, so these have nothing to do; results are the same with and without. */
-function ignored(flags: string, description: string): GlobalFlag {
-  return { flags, description: `${description} (no effect: there is no cache yet)`, apply() {} };
 }
 
 const GLOBAL_FLAGS: readonly GlobalFlag[] = [
@@ -110,9 +108,21 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
     description: 'skip additional verification of data before upload',
     apply: (flags) => void (flags.noExtraVerify = true),
   },
-  ignored('--cache-dir <directory>', 'set the cache directory'),
-  ignored('--cleanup-cache', 'auto remove old cache directories'),
-  ignored('--no-cache', 'do not use a local cache'),
+  {
+    flags: '--cache-dir <directory>',
+    description: 'set the cache directory (default: $RESTIC_CACHE_DIR, or a folder of the user)',
+    apply: (flags, value) => void (flags.cacheDir = value),
+  },
+  {
+    flags: '--cleanup-cache',
+    description: 'auto remove old cache directories',
+    apply: (flags) => void (flags.cleanupCache = true),
+  },
+  {
+    flags: '--no-cache',
+    description: 'do not use a local cache',
+    apply: (flags) => void (flags.noCache = true),
+  },
   {
     flags: '-o, --option <key=value>',
     description: 'set extended option (can be specified multiple times; the options command lists them)',

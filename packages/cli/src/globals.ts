@@ -29,6 +29,16 @@ export interface Globals {
   readonly packSize: number | undefined;
   readonly verifyWrites: boolean;
   readonly transport: Transport;
+  readonly cache: CacheSettings;
+}
+
+export interface CacheSettings {
+  /** false with --no-cache */
+  readonly wanted: boolean;
+  /** Undefined where none is named. */
+  readonly folder: string | undefined;
+  /** Remove old ones on the way. */
+  readonly cleanUp: boolean;
 }
 
 export interface RepositorySources {
@@ -67,6 +77,11 @@ export function resolveGlobals(flags: GlobalFlags, env: Environment): Globals {
     packSize: packSize(flags, env),
     verifyWrites: flags.noExtraVerify !== true,
     transport: resolveTransport(flags, env),
+    cache: {
+      wanted: flags.noCache !== true,
+      folder: given(flags.cacheDir, env['RESTIC_CACHE_DIR']),
+      cleanUp: flags.cleanupCache ?? false,
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 /** Opening what the global flags name. */
-import type { Backend, Repository } from 'restic-engine';
+import type { Backend, Repository, RepositoryCache } from 'restic-engine';
+import { lookAtOldCaches, openCache } from './cache.ts';
+import type { CacheKind } from './cache.ts';
 import type { Context } from './context.ts';
 import { Fatal } from './failure.ts';
 import { repositoryLocation } from './globals.ts';
@@ -39,16 +41,20 @@ export async function openPlace(context: Context, engine: Engine, sources: Repos
 export async function withRepository<T>(
   context: Context,
   work: (repository: Repository, engine: Engine) => Promise<T>,
+  cacheKind?: CacheKind,
 ): Promise<T> {
   const { globals } = context;
   const engine = await import('restic-engine');
   await using backend = await openPlace(context, engine, globals.repository);
-  await using repository = await openWithPassword(context, engine, backend, globals.password, globals.keyHint);
+  await using forRun = await openCache(context, engine, backend, cacheKind);
+  const open: Opening = { backend, cache: forRun.cache, sources: globals.password, keyHint: globals.keyHint };
+  await using repository = await openWithPassword(context, engine, open);
   if (context.ui.terminal) {
     const { id, version } = repository.config;
     const level = version === 1 ? '' : `, compression level ${globals.compression ?? 'auto'}`;
     context.ui.say(`repository ${id.slice(0, 8)} opened (version ${version}${level})`);
   }
+  await lookAtOldCaches(context, engine, forRun.cache !== undefined);
   return await work(repository, engine);
 }
 
@@ -65,18 +71,24 @@ export async function withLockedRepository<T>(
   });
 }
 
+/** What a repository is opened with. */
+export interface Opening {
+  readonly backend: Backend;
+  readonly cache?: RepositoryCache | undefined;
+  readonly sources: PasswordSources;
+  readonly keyHint: string | undefined;
+}
+
 /** Opens a repository; a person who mistypes the password may try again. */
 export async function openWithPassword(
   context: Context,
   engine: Engine,
-  backend: Backend,
-  sources: PasswordSources,
-  keyHint: string | undefined,
+  { backend, cache, sources, keyHint }: Opening,
 ): Promise<Repository> {
   const { globals, signal, ui } = context;
   const { compression, packSize, verifyWrites } = globals;
   const open = (password: Password): Promise<Repository> =>
-    engine.openRepository({ backend, password, keyHint, compression, packSize, verifyWrites, signal });
+    engine.openRepository({ backend, cache, password, keyHint, compression, packSize, verifyWrites, signal });
   const known = await resolvePassword(sources, { signal });
   if (known !== undefined) return open(known);
   if (context.stdinIsData) throw new Fatal('cannot read both password and data from stdin');

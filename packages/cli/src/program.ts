@@ -21,6 +21,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/backup.ts')).defineBackup,
   },
   {
+    name: 'cache',
+    summary: 'Operate on local cache directories',
+    load: async () => (await import('./commands/cache.ts')).defineCache,
+  },
+  {
     name: 'cat',
     summary: 'Print internal objects to stdout',
     load: async () => (await import('./commands/cat.ts')).defineCat,
@@ -119,7 +124,7 @@ const COMMANDS: readonly Entry[] = [
 
 /** restic's commands that are not here yet: who calls one is told so. */
 const MISSING: ReadonlySet<string> = new Set(
-  'cache copy features generate migrate mount options recover rewrite self-update'.split(' '),
+  'copy features generate migrate mount options recover rewrite self-update'.split(' '),
 );
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */

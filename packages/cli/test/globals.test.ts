@@ -21,7 +21,16 @@ describe('resolveGlobals', () => {
       packSize: undefined,
       verifyWrites: true,
       transport: resolveTransport({}, {}),
+      cache: { wanted: true, folder: undefined, cleanUp: false },
     });
+  });
+
+  it('knows where the cache is', () => {
+    const env = { RESTIC_CACHE_DIR: '/env' };
+    expect(resolveGlobals({}, env).cache.folder).toBe('/env');
+    expect(resolveGlobals({}, { RESTIC_CACHE_DIR: '' }).cache.folder).toBeUndefined();
+    const flags = { cacheDir: '/flag', noCache: true, cleanupCache: true };
+    expect(resolveGlobals(flags, env).cache).toEqual({ wanted: false, folder: '/flag', cleanUp: true });
   });
 
   it('reads the environment', () => {

@@ -36,10 +36,12 @@ export type { TimeZone } from '@restic-engine/repo-format';
 export {
   bandwidth,
   extendedOptions,
+  isLocalLocation,
   localBackend,
   locationBelow,
   memoryBackend,
   openBackend,
+  restBackend,
 } from '@restic-engine/backends';
 export type {
   Bandwidth,
@@ -50,6 +52,7 @@ export type {
   LocalOptions,
   MemoryOptions,
   OpenBackendOptions,
+  RestOptions,
 } from '@restic-engine/backends';
 export {
   BACKEND_CHANNEL,

@@ -26,7 +26,7 @@ async function makePlace(): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), 'cache-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const store = await initialized({ backend: memoryBackend() });
-  let calls: string[] = [];
+  const calls: string[] = [];
   const counted = withFaults({
     onCall: ({ method, type }) => ['data', 'index', 'snapshot'].includes(type ?? '') && calls.push(`${method} ${type}`),
   })(store);

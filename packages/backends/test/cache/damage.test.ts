@@ -11,9 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { EngineError } from '@restic-engine/repo-format';
 import { describe, expect, it } from 'vitest';
 import { listAll } from '../../src/conformance/content.ts';
 import { fileOf, makePlace, REPOSITORY } from './support.ts';
+import type { Place } from './support.ts';
 
 // Whatever is in the place of a copy: the caller gets what the store has, and the next reader a sound copy.
 
@@ -160,7 +162,6 @@ describe('a copy of a pack', () => {
     await using place = await makePlace();
     const { file, content } = fileOf('data', SIZE, 1);
     await place.store.save(file, [content]);
-    const { EngineError } = await import('@restic-engine/repo-format');
     const error = new EngineError('too-large', 'far too large');
     const backend = place.open({ faults: [{ nth: 1, effect: { kind: 'fail-before', error } }] });
     for (let at = 0; at < 3; at++) {
@@ -170,41 +171,48 @@ describe('a copy of a pack', () => {
   });
 });
 
-describe('a cache that cannot be written', () => {
-  async function works(folder: string | undefined, prepare: (place: Awaited<ReturnType<typeof makePlace>>) => void) {
-    await using place = await makePlace(folder);
-    prepare(place);
-    const backend = place.open();
-    for (const [seed, type] of (['index', 'snapshot', 'data'] as const).entries()) {
-      const [read, written] = [fileOf(type, SIZE, seed), fileOf(type, SIZE, seed + 10)];
-      await place.store.save(read.file, [read.content]);
-      await backend.save(written.file, [written.content]);
-      for (const { file, content } of [read, written, read, written]) {
-        const range = type === 'data' ? PART : undefined;
-        const expected = range === undefined ? content : content.subarray(1000, 3000);
-        expect(Buffer.compare(await backend.load(file, range), expected)).toBe(0);
-      }
-      expect(await listAll(backend, type)).toHaveLength(2);
-      await backend.remove(read.file);
+/** What makes a folder impossible to write. */
+const OBSTACLES: Readonly<Record<string, (place: Place) => void>> = {
+  'its folder is a file': ({ folder }) => writeFileSync(folder, 'in the way'),
+  'one of its folders is a file': ({ folder }) => {
+    mkdirSync(join(folder, REPOSITORY), { recursive: true });
+    for (const name of ['data', 'index', 'snapshots']) writeFileSync(join(folder, REPOSITORY, name), 'in the way');
+  },
+};
+
+/** The differences between what a store behind the cache gives and what it was given. */
+async function use({ store, open }: Place): Promise<string[]> {
+  const wrong: string[] = [];
+  const backend = open();
+  for (const [seed, type] of (['index', 'snapshot', 'data'] as const).entries()) {
+    const [read, written] = [fileOf(type, SIZE, seed), fileOf(type, SIZE, seed + 10)];
+    await store.save(read.file, [read.content]);
+    await backend.save(written.file, [written.content]);
+    for (const { file, content } of [read, written, read, written]) {
+      const range = type === 'data' ? PART : undefined;
+      const expected = range === undefined ? content : content.subarray(1000, 3000);
+      if (Buffer.compare(await backend.load(file, range), expected) !== 0) wrong.push(`load ${type}`);
     }
-    await backend.keepPacks(() => false, Date.now());
-    expect(place.notices).toHaveLength(1);
+    if ((await listAll(backend, type)).length !== 2) wrong.push(`list ${type}`);
+    await backend.remove(read.file);
   }
+  await backend.keepPacks(() => false, Date.now());
+  return wrong;
+}
 
-  it('because its folder is a file', () =>
-    works(undefined, ({ folder }) => {
-      writeFileSync(folder, 'in the way');
-    }));
+describe('a cache that cannot be written', () => {
+  it.each(Object.entries(OBSTACLES))('because %s', async (_, prepare) => {
+    await using place = await makePlace();
+    prepare(place);
+    expect(await use(place)).toEqual([]);
+    expect(place.notices).toHaveLength(1);
+  });
 
-  it('because one of its folders is a file', () =>
-    works(undefined, ({ folder }) => {
-      mkdirSync(join(folder, REPOSITORY), { recursive: true });
-      for (const name of ['data', 'index', 'snapshots']) writeFileSync(join(folder, REPOSITORY, name), 'in the way');
-    }));
-
-  it.runIf(process.platform === 'linux')('because the system does not allow it', () =>
-    works('/sys/cache', () => undefined),
-  );
+  it.runIf(process.platform === 'linux')('because the system does not allow it', async () => {
+    await using place = await makePlace('/sys/cache');
+    expect(await use(place)).toEqual([]);
+    expect(place.notices.map(({ code }) => code)).toEqual(['denied']);
+  });
 
   it('is still read', async () => {
     await using place = await makePlace();

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { addAbortSignal } from 'node:stream';
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, ItemError, Source } from 'restic-engine';
+import { ownCache } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, UsageError } from '../failure.ts';
 import type { Environment } from '../globals.ts';
@@ -127,7 +128,9 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
   const engine = await import('restic-engine');
   const streamed = isStream(flags);
   const targets = streamed ? [] : await allTargets(engine, context, args, flags);
-  const source = streamed ? streamSource(engine, args, flags, signal) : await fileSource(engine, env, targets, flags);
+  const source = streamed
+    ? streamSource(engine, args, flags, signal)
+    : await fileSource(engine, context, targets, flags);
   const { dryRun = false, force = false } = flags;
   ui.say('open repository', 2);
   await withRepository(context, async (repository) => {
@@ -196,13 +199,15 @@ async function allTargets(engine: Engine, { ui }: Context, args: readonly string
   return targets;
 }
 
-async function fileSource(engine: Engine, env: Environment, targets: readonly string[], flags: Flags): Promise<Source> {
+async function fileSource(engine: Engine, context: Context, targets: readonly string[], flags: Flags): Promise<Source> {
+  const { env } = context;
   return engine.files({
     targets,
     excludes: [...(flags.exclude ?? []), ...(await readPatterns(engine, flags.excludeFile ?? [], env))],
     iexcludes: [...(flags.iexclude ?? []), ...(await readPatterns(engine, flags.iexcludeFile ?? [], env))],
     excludeIfPresent: flags.excludeIfPresent,
     excludeCaches: flags.excludeCaches,
+    excludeDirectories: ownCache(engine, context),
     excludeLargerThan: flags.excludeLargerThan,
     oneFileSystem: flags.oneFileSystem,
     withAtime: flags.withAtime,

@@ -1,5 +1,6 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { CheckResult, Id, PackSubset, CheckProblem, Repository, SnapshotFilter } from 'restic-engine';
+import type { CacheKind } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { withRepository } from '../open.ts';
@@ -15,9 +16,11 @@ interface Request {
   readonly readData: boolean | PackSubset;
   readonly filter: SnapshotFilter;
   readonly checkUnused: boolean;
+  readonly cacheKind: CacheKind;
 }
 
 interface Flags extends FilterFlags {
+  readonly withCache?: true | undefined;
   readonly checkUnused?: true | undefined;
   readonly readData?: true | undefined;
   readonly readDataSubset?: PackSubset | undefined;
@@ -36,16 +39,18 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
       "read a subset of data packs, specified as 'n/t' for specific part, or either 'x%' or 'x.y%' or a size in bytes with suffixes k/K, m/M, g/G, t/T for a random subset",
       parseSubset,
     )
-    .option('--with-cache', 'accepted, without effect: there is no cache yet');
+    .option('--with-cache', 'use existing cache, only read uncached data from repository');
   addFilterFlags(command);
   return command.action(async (flags: Flags) => {
     const context = start();
-    const { readData = false, readDataSubset, checkUnused = false } = flags;
+    const { readData = false, readDataSubset, checkUnused = false, withCache = false } = flags;
     if (readData && readDataSubset !== undefined) {
       throw new Fatal('check flags --read-data and --read-data-subset cannot be used together');
     }
     const filter = snapshotFilter(flags, context.env);
-    await check(context, { readData: readDataSubset ?? readData, filter, checkUnused });
+    // What is checked is the repository, not what an earlier run has kept of it.
+    const cacheKind = withCache ? 'lasting' : 'temporary';
+    await check(context, { readData: readDataSubset ?? readData, filter, checkUnused, cacheKind });
   });
 }
 
@@ -67,9 +72,9 @@ export function parseSubset(text: string): PackSubset {
   return { bytes };
 }
 
-async function check(context: Context, { readData, filter, checkUnused }: Request): Promise<void> {
+async function check(context: Context, { readData, filter, checkUnused, cacheKind }: Request): Promise<void> {
   const { globals, signal, ui } = context;
-  await withRepository(context, async (repository, engine) => {
+  const work = async (repository: Repository, engine: Engine): Promise<void> => {
     const snapshots = await chosenSnapshots(repository, engine, filter, signal);
     if (globals.lock) ui.say('create exclusive lock for repository');
     using report = createPhaseReport(ui, {
@@ -90,7 +95,8 @@ async function check(context: Context, { readData, filter, checkUnused }: Reques
     if (!result.errors.some(({ kind }) => kind === 'index-broken')) report.finish();
     for (const problem of result.problems) ui.warn(problem);
     tell(ui, result);
-  });
+  };
+  await withRepository(context, work, cacheKind);
 }
 
 /** All of them unless a filter says otherwise. */

@@ -126,7 +126,11 @@ async function hasConfig(engine: Engine, backend: Backend, signal: AbortSignal):
 /** Repositories with the same polynomial cut files alike, so that copies between them find what is there already. */
 async function copyPolynomial(context: Context, engine: Engine, secondary: Secondary): Promise<string> {
   await using backend = await openPlace(context, engine, secondary.repository);
-  await using repository = await openWithPassword(context, engine, backend, secondary.password, secondary.keyHint);
+  await using repository = await openWithPassword(context, engine, {
+    backend,
+    sources: secondary.password,
+    keyHint: secondary.keyHint,
+  });
   return repository.config.chunkerPolynomial;
 }
 
