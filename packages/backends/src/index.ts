@@ -9,6 +9,10 @@ export { localBackend } from './local/backend.ts';
 export type { LocalOptions } from './local/backend.ts';
 export { restBackend } from './rest/open.ts';
 export type { RestOptions } from './rest/open.ts';
+export { s3Backend } from './s3/open.ts';
+export type { S3Credentials, S3Options } from './s3/open.ts';
+export { sftpBackend } from './sftp/open.ts';
+export type { SftpOptions } from './sftp/options.ts';
 export { memoryBackend } from './memory.ts';
 export type { MemoryOptions } from './memory.ts';
 // wrappers

@@ -6,7 +6,9 @@ import type { Bandwidth } from './bandwidth.ts';
 import type { HttpOptions } from './http/options.ts';
 import { LOCAL_SCHEME } from './local/scheme.ts';
 import { REST_SCHEME } from './rest/scheme.ts';
+import { S3_SCHEME } from './s3/scheme.ts';
 import type { Environment, OpenContext, Scheme } from './scheme.ts';
+import { SFTP_SCHEME } from './sftp/scheme.ts';
 
 /** What beside its location decides how a backend is opened. */
 export interface OpenBackendOptions {
@@ -31,6 +33,8 @@ export interface ExtendedOption {
 const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['local', LOCAL_SCHEME],
   ['rest', REST_SCHEME],
+  ['sftp', SFTP_SCHEME],
+  ['s3', S3_SCHEME],
 ]);
 
 /** What restic understands beside those, and the names of their options. */
@@ -41,10 +45,10 @@ const PATH = /^(?:\.{0,2}[/\\]|[a-z]:[/\\])/i;
 
 /**
  * The backend of a location as restic writes them: a path, or `local:`, `rest:`, `s3:` or `sftp:` and what belongs to it.
- * No server is spoken to yet. The caller disposes of it.
+ * Only for `sftp:` the server is spoken to already, which shows what it can do. The caller disposes of the backend.
  *
  * Rejects with `unsupported` for a kind of location there is no backend for, and with `bad-request` where the location,
- * an extended option or the environment is wrong. Neither an error nor the backend's `location` holds a secret.
+ * an extended option or the environment is wrong; for `sftp:` as `sftpBackend` does. Neither an error nor the backend's `location` holds a secret.
  */
 export async function openBackend(location: string, options: OpenBackendOptions = {}): Promise<Backend> {
   const { name, scheme, rest } = schemeOf(location);

@@ -42,6 +42,7 @@ export {
   memoryBackend,
   openBackend,
   restBackend,
+  s3Backend,
 } from '@restic-engine/backends';
 export type {
   Bandwidth,
@@ -53,6 +54,9 @@ export type {
   MemoryOptions,
   OpenBackendOptions,
   RestOptions,
+  SftpOptions,
+  S3Credentials,
+  S3Options,
 } from '@restic-engine/backends';
 export {
   BACKEND_CHANNEL,
