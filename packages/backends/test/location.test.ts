@@ -74,6 +74,17 @@ describe('openBackend', () => {
     expect(wordsOf(error)).not.toContain('hunter2');
   });
 
+  it.each([
+    ['sftp:me:hunter2@host:/srv', 'password'],
+    ['sftp://me:hunter2@host/srv', 'password'],
+    ['rest:hunter2', 'https://user:password@host:8000/path/'],
+  ])('says what is wrong with %s, and nothing of what may be a password', async (location, words) => {
+    const error = await refusal(location);
+    expect(error.code).toBe('bad-request');
+    expect(error.message).toContain(words);
+    expect(wordsOf(error)).not.toContain('hunter2');
+  });
+
   it('refuses paths with a zero byte', async () => {
     expect((await refusal('/srv/\0')).code).toBe('bad-request');
   });
@@ -130,6 +141,11 @@ describe('locationBelow', () => {
     ['rest:http+unix:///run/rest.sock', 'rest:http+unix:///run/rest.sock:/sub'],
     ['rest:http+unix:///run/rest.sock:/', 'rest:http+unix:///run/rest.sock:/sub'],
     ['rest:http+unix:///run/rest.sock:/a', 'rest:http+unix:///run/rest.sock:/a/sub'],
+    ['sftp:me@host:/srv', 'sftp:me@host:/srv/sub'],
+    ['sftp:me@host:', 'sftp:me@host:sub'],
+    ['sftp:me@host:/', 'sftp:me@host:/sub'],
+    ['sftp://me@host:22/', 'sftp://me@host:22/sub'],
+    ['sftp://me@host:22//srv/', 'sftp://me@host:22//srv/sub'],
   ])('%s → %s', (location, below) => {
     expect(locationBelow(location, 'sub')).toBe(below);
   });
@@ -151,8 +167,9 @@ describe('secrets', () => {
     ...['rest:https//me:SECRET@host/', 'rest:me:SECRET@host', 'rest:ftp://me:SECRET@host/'],
     ...['rest:https://host/?key=SECRET', 'rest:https://host/#SECRET', 'rest:https://me:SECRET@host:99999/'],
     ...['s3:https://AKIA:SECRET@host/bucket', 's3:AKIA:SECRET@host/bucket', 's3://AKIA:SECRET@bucket/prefix'],
-    ...['s3:https://host/bucket?X-Amz-Signature=SECRET', 'sftp:me:SECRET@host:/srv', 'sftp://me:SECRET@host/srv'],
-    ...['sftp://me:SECRET@host:22', 'https://me:SECRET@host/', 'me:SECRET@host', 'azure:x:SECRET', ':SECRET'],
+    ...['s3:https://host/bucket?X-Amz-Signature=SECRET', 'sftp:me:SECRET@127.0.0.1:/srv'],
+    ...['sftp://me:SECRET@127.0.0.1:1/srv', 'sftp://me:SECRET@127.0.0.1:1', 'sftp:SECRET'],
+    ...['https://me:SECRET@host/', 'me:SECRET@host', 'azure:x:SECRET', ':SECRET'],
   ].flatMap((location) =>
     [secret, encoded].map((text) => text.map((s) => [s, location.replace('SECRET', () => s)] as const)),
   );

@@ -14,6 +14,8 @@ export interface SftpLocation {
 /** Right ones, for messages. */
 export const EXAMPLES = 'sftp:user@host:/path or sftp://user@host:2222//path';
 
+const NO_PASSWORD = 'a password does not belong into it; RESTIC_ENGINE_SFTP_PASSWORD may hold it';
+
 /** `user@host:port`, where the host may be an IPv6 address in brackets. */
 const AUTHORITY = /^(?:(.*)@)?(\[[0-9a-f:.%a-z_-]+\]|[^:@[\]]+)(?::(\d+))?$/i;
 
@@ -26,6 +28,8 @@ export function parseLocation(rest: string): SftpLocation {
 function parsePlain(rest: string): SftpLocation {
   const [, authority = '', path = ''] = /^((?:[^:[]*@)?\[[^\]]*\]|[^:]*):(.*)$/s.exec(rest) ?? [];
   if (authority === '') throw wrong('it has no host and path');
+  // `user:password@host:/path`, whose password would be taken for the path, and shown.
+  if (/^[^/]*@[^/]*:/.test(path)) throw wrong(NO_PASSWORD);
   return { ...parseAuthority(authority, (text) => text), path: cleaned(path) };
 }
 
@@ -40,9 +44,7 @@ function parseUrl(rest: string): SftpLocation {
 function parseAuthority(text: string, decode: (text: string) => string): Omit<SftpLocation, 'path'> {
   const [, user, host, port] = AUTHORITY.exec(text) ?? [];
   if (host === undefined) throw wrong('its host is not one');
-  if (user?.includes(':')) {
-    throw wrong('a password does not belong into it; RESTIC_ENGINE_SFTP_PASSWORD may hold it');
-  }
+  if (user?.includes(':')) throw wrong(NO_PASSWORD);
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65535)) throw wrong('its port is not one');
   return {
     host: host.startsWith('[') ? host.slice(1, -1) : decode(host),
