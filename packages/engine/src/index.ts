@@ -43,6 +43,7 @@ export {
   openBackend,
   restBackend,
   s3Backend,
+  sftpBackend,
 } from '@restic-engine/backends';
 export type {
   Bandwidth,
@@ -57,6 +58,7 @@ export type {
   SftpOptions,
   S3Credentials,
   S3Options,
+  SftpOptions,
 } from '@restic-engine/backends';
 export {
   BACKEND_CHANNEL,

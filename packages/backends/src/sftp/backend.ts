@@ -13,7 +13,7 @@ import type { Bandwidth } from '../bandwidth.ts';
 import { filePath, repositoryFolders } from '../layout.ts';
 import { orAborted } from './abort.ts';
 import { onFile } from './errors.ts';
-import { makeFolder, makeFolders, modesBeside } from './folders.ts';
+import { makeFolder, makeFolders, modesBeside, removeFolder } from './folders.ts';
 import type { Modes } from './folders.ts';
 import { listFiles } from './listing.ts';
 import type { Session } from './protocol/session.ts';
@@ -34,32 +34,34 @@ export interface SftpPlace {
   readonly bandwidth: Bandwidth | undefined;
 }
 
-/** A repository in a folder that an SFTP server shows. */
+/** A repository in a folder that an SFTP server shows. It connects when it is first used. */
 export class SftpBackend implements Backend {
   readonly location: string;
   readonly traits: BackendTraits;
   readonly #place: SftpPlace;
-  readonly #modes: Modes;
+  /** What all servers of the last fifteen years can do, until this one has said that it cannot. */
+  #replaces = true;
+  #modes: Modes | undefined;
 
-  private constructor(place: SftpPlace, modes: Modes, atomicReplace: boolean) {
+  constructor(place: SftpPlace) {
+    const replaces = (): boolean => this.#replaces;
     this.location = place.location;
-    this.traits = { connections: place.connections, atomicReplace, listAfterWrite: true, canRemove: true };
+    this.traits = {
+      connections: place.connections,
+      get atomicReplace() {
+        return replaces();
+      },
+      listAfterWrite: true,
+      canRemove: true,
+    };
     this.#place = place;
-    this.#modes = modes;
-  }
-
-  /** Connects: what the server can do decides about the traits. */
-  static async open(place: SftpPlace): Promise<SftpBackend> {
-    const session = await place.sessions.session(0);
-    const modes = await onFile('open', 'config', () => modesBeside(session, posix.join(place.root, 'config')));
-    return new SftpBackend(place, modes, session.replacesOnRename);
   }
 
   async create(call?: Call): Promise<void> {
     const session = await this.#session(0, call);
-    const { folder } = this.#modes;
     const work = async (): Promise<void> => {
-      await makeFolders(session, this.#place.root, folder);
+      const { folder } = await this.#findModes(session);
+      this.#parents = Math.max(this.#parents, await makeFolders(session, this.#place.root, folder));
       const folders = repositoryFolders();
       // Parents first; what lies in them is asked for all at once.
       for (const depth of [1, 2]) {
@@ -78,8 +80,10 @@ export class SftpBackend implements Backend {
     );
     const path = filePath(file);
     const { bandwidth } = this.#place;
-    const writing = { modes: this.#modes, bandwidth, signal: call?.signal };
-    await onFile('save', path, () => saveFile(session, this.#path(path), segments, writing));
+    await onFile('save', path, async () => {
+      const modes = await orAborted(this.#findModes(session), call?.signal);
+      await saveFile(session, this.#path(path), segments, { modes, bandwidth, signal: call?.signal });
+    });
   }
 
   async load(file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>> {
@@ -110,6 +114,23 @@ export class SftpBackend implements Backend {
     await onFile('remove', path, () => orAborted(removeFile(session, this.#path(path)), call?.signal));
   }
 
+  async removeFolders(call?: Call): Promise<void> {
+    const session = await this.#session(0, call);
+    const work = async (): Promise<void> => {
+      const folders = repositoryFolders();
+      for (const depth of [2, 1]) {
+        throwIfAborted(call?.signal);
+        const level = folders.filter((path) => path.split('/').length === depth);
+        await Promise.all(level.map((path) => removeFolder(session, this.#path(path))));
+      }
+      let folder = this.#place.root;
+      for (let count = 0; count <= this.#parents; count += 1, folder = posix.dirname(folder)) {
+        await removeFolder(session, folder);
+      }
+    };
+    await onFile('removeFolders', '.', () => orAborted(work(), call?.signal));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#place.sessions.close();
   }
@@ -120,7 +141,14 @@ export class SftpBackend implements Backend {
 
   async #session(bytes: number, call: Call | undefined): Promise<Session> {
     throwIfAborted(call?.signal);
-    return orAborted(this.#place.sessions.session(bytes), call?.signal);
+    const session = await orAborted(this.#place.sessions.session(bytes), call?.signal);
+    this.#replaces = session.replacesOnRename;
+    return session;
+  }
+
+  async #findModes(session: Session): Promise<Modes> {
+    this.#modes ??= await modesBeside(session, this.#path('config'));
+    return this.#modes;
   }
 }
 

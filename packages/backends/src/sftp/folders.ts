@@ -22,15 +22,17 @@ export async function modesBeside(session: Session, config: string): Promise<Mod
   }
 }
 
-/** Makes a folder and its missing parents. */
-export async function makeFolders(session: Session, path: string, mode: number): Promise<void> {
+/** Makes a folder and its missing parents; resolves with the number of those. */
+export async function makeFolders(session: Session, path: string, mode: number): Promise<number> {
   try {
     await makeFolder(session, path, mode);
+    return 0;
   } catch (error) {
     const parent = posix.dirname(path);
     if (!isStatus(error, 'NO_SUCH_FILE') || parent === path) throw error;
-    await makeFolders(session, parent, mode);
+    const above = await makeFolders(session, parent, mode);
     await makeFolder(session, path, mode);
+    return above + 1;
   }
 }
 
@@ -42,5 +44,14 @@ export async function makeFolder(session: Session, path: string, mode: number): 
     // Version 3 has no word for "exists"; some servers call it "permission denied" where the parent is not writable.
     const [existing] = await Promise.allSettled([session.stat(path)]);
     if (existing.status === 'rejected' || existing.value.kind !== 'folder') throw error;
+  }
+}
+
+/** Removes a folder if it is there and empty: version 3 has no word for "not empty". */
+export async function removeFolder(session: Session, path: string): Promise<void> {
+  try {
+    await session.removeFolder(path);
+  } catch (error) {
+    if (!isStatus(error, 'NO_SUCH_FILE', 'FAILURE')) throw error;
   }
 }

@@ -7,12 +7,12 @@ import type { SftpOptions } from './options.ts';
 const STUCK_MS = 5 * 60 * 1000;
 
 /**
- * A repository on an SFTP server, laid out and protected as restic does it. It connects right away, since what the server
- * can do decides about the backend's traits; a connection that is lost later is made again by the next call.
+ * A repository on an SFTP server, laid out and protected as restic does it. It connects with its first call, and again with
+ * the first one after a connection was lost. The caller disposes of it.
  *
- * Rejects with `unauthorized`, `untrusted` where the host's key is not known or not the known one, `io` where the server
- * cannot be reached, `unsupported` where the package `ssh2` is missing, and `bad-request` for keys or a configuration
- * that cannot be used. The caller disposes of the backend.
+ * That call rejects with `unauthorized`, `untrusted` where the host's key is not known or not the known one, `io` where
+ * the server cannot be reached, `unsupported` where the package `ssh2` is missing, and `bad-request` for keys or a
+ * configuration that cannot be used.
  */
 export async function sftpBackend(options: SftpOptions): Promise<Backend> {
   const { connections = 5, command } = options;
@@ -21,20 +21,14 @@ export async function sftpBackend(options: SftpOptions): Promise<Backend> {
   const { SftpBackend } = await import('./backend.ts');
   const { Sessions } = await import('./sessions.ts');
   const connect = await connectFor(options);
-  // A program may ask its user for something each time, so it is started once, as restic does.
-  const sessions = new Sessions(connect, command === undefined ? connections : 1, options.stuckMs ?? STUCK_MS);
-  try {
-    return await SftpBackend.open({
-      location: locationOf(options),
-      root: posix.normalize(options.path),
-      connections,
-      sessions,
-      bandwidth: options.bandwidth,
-    });
-  } catch (error) {
-    await sessions.close();
-    throw error;
-  }
+  return new SftpBackend({
+    location: locationOf(options),
+    root: posix.normalize(options.path),
+    connections,
+    // A program may ask its user for something each time, so it is started once, as restic does.
+    sessions: new Sessions(connect, command === undefined ? connections : 1, options.stuckMs ?? STUCK_MS),
+    bandwidth: options.bandwidth,
+  });
 }
 
 async function connectFor(options: SftpOptions): Promise<Connect> {

@@ -140,6 +140,11 @@ export class Session {
     await this.#do(TYPE.MKDIR, [path, ...permissions(mode)]);
   }
 
+  /** Only an empty one. */
+  async removeFolder(path: string): Promise<void> {
+    await this.#do(TYPE.RMDIR, [path]);
+  }
+
   /** The next names of an open folder; undefined at its end. */
   async readFolder(handle: Handle): Promise<Entry[] | undefined> {
     try {
