@@ -4,6 +4,7 @@ import type { Backend, OpenBackendOptions } from 'restic-engine';
 import { afterAll, beforeAll } from 'vitest';
 import { describeWithPeer, peer } from '../peers/peers.ts';
 import type { Peer, PeerName } from '../peers/peers.ts';
+import { startCeph } from './ceph.ts';
 import { startOurs } from './ours.ts';
 import { startRclone } from './rclone.ts';
 import { startRestServer } from './rest-server.ts';
@@ -23,6 +24,7 @@ export const KINDS: readonly Kind[] = [
   { name: 'rest-server', protocol: 'rest', peer: 'rest-server', start: (program) => startRestServer(program) },
   { name: 'rclone', protocol: 'rest', peer: 'rclone', forgets: true, start: startRclone },
   { name: 'our server', protocol: 'rest', peer: undefined, start: () => startOurs() },
+  { name: 'Ceph', protocol: 's3', peer: 'ceph', start: startCeph },
 ];
 
 /** What the tests of one suite share: the server, on which each has a place of its own. */

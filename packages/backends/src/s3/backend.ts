@@ -121,9 +121,14 @@ class S3Backend implements Backend {
     let start: string | undefined;
     do {
       const from = start;
-      const page = await this.#send('list', folder, call, (client, options) =>
+      const page = await this.#attempt('list', folder, call, (client, options) =>
         this.#page(client, `${key}/`, from, options),
       );
+      if (page instanceof S3Refusal) {
+        // Where not even the bucket is, a new repository may be made.
+        if (page.s3Code === 'NoSuchBucket' && from === undefined) return;
+        throw page.toEngineError('list', folder);
+      }
       for (const file of filesOf(page, type, key)) {
         throwIfAborted(call?.signal);
         yield file;
