@@ -1,4 +1,4 @@
-import { mkdir, open, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, rmdir, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { throwIfAborted } from '@restic-engine/repo-format';
 import type {
@@ -24,6 +24,8 @@ export interface LocalOptions {
 }
 
 const EXISTS: ReadonlySet<string> = new Set(['EEXIST']);
+/** Of a folder that is not there, or not empty; POSIX allows both names for the latter. */
+const STAYS: ReadonlySet<string> = new Set(['ENOENT', 'ENOTEMPTY', 'EEXIST']);
 const MISSING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 
 /**
@@ -37,6 +39,8 @@ export function localBackend(path: string, options: LocalOptions = {}): Backend 
 class LocalBackend implements Backend {
   readonly location: string;
   readonly traits: BackendTraits;
+  /** The folders that `create` has made, parents first. */
+  readonly #made: string[] = [];
 
   constructor(root: string, connections: number) {
     this.location = root;
@@ -48,10 +52,11 @@ class LocalBackend implements Backend {
     const root = this.location;
     await onFile('create', root, async () => {
       const modes = await modesBeside(this.#path('config'));
-      await makeFolder(root, modes.folder);
-      for (const folder of repositoryFolders()) {
+      this.#made.push(...(await makeFolder(root, modes.folder)));
+      for (const folder of repositoryFolders().map((name) => this.#path(name))) {
         throwIfAborted(call?.signal);
-        await tolerate(mkdir(this.#path(folder), { mode: modes.folder }), EXISTS);
+        const making = mkdir(folder, { mode: modes.folder }).then(() => this.#made.push(folder));
+        await tolerate(making, EXISTS);
       }
       await syncFolder(this.#path('data'));
       await syncFolder(root);
@@ -98,6 +103,15 @@ class LocalBackend implements Backend {
     const path = filePath(file);
     await onFile('remove', path, () => tolerate(unlink(this.#path(path)), MISSING));
     throwIfAborted(call?.signal);
+  }
+
+  async removeFolders(call?: Call): Promise<void> {
+    await onFile('removeFolders', this.location, async () => {
+      for (let folder = this.#made.pop(); folder !== undefined; folder = this.#made.pop()) {
+        throwIfAborted(call?.signal);
+        await tolerate(rmdir(folder), STAYS);
+      }
+    });
   }
 
   /** Holds nothing open between calls. */

@@ -6,9 +6,7 @@ import { localBackend } from './backend.ts';
 
 export const LOCAL_SCHEME: Scheme = {
   example: 'local:/srv/backups',
-  options: [
-    { name: 'connections', description: 'set a limit for the number of concurrent operations (default: 2)' },
-  ],
+  options: [{ name: 'connections', description: 'set a limit for the number of concurrent operations (default: 2)' }],
   async open(rest, { options, bandwidth }) {
     if (rest.includes('\0')) throw new EngineError('bad-request', 'a path cannot have a zero byte in it');
     const backend = localBackend(rest, { connections: connectionsOption(options, 'local', 2) });

@@ -46,14 +46,15 @@ export async function saveFile(
   if (!WINDOWS) await tolerate(chmod(path, modes.file & ~0o222), CANNOT_CHMOD);
 }
 
-/** Makes a folder and its missing parents so that they survive a crash. */
-export async function makeFolder(path: string, mode: number): Promise<void> {
+/** Makes a folder and its missing parents so that they survive a crash. Resolves with those it made, parents first. */
+export async function makeFolder(path: string, mode: number): Promise<string[]> {
   const first = await mkdir(path, { recursive: true, mode });
-  if (first === undefined) return;
-  const top = dirname(first);
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    await syncFolder(folder);
-    if (folder === top || folder === dirname(folder)) return;
+  const made: string[] = [];
+  if (first === undefined) return made;
+  for (let folder = path; ; folder = dirname(folder)) {
+    made.unshift(folder);
+    await syncFolder(dirname(folder));
+    if (folder === first || folder === dirname(folder)) return made;
   }
 }
 

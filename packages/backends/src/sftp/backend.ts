@@ -42,6 +42,8 @@ export class SftpBackend implements Backend {
   /** What all servers of the last fifteen years can do, until this one has said that it cannot. */
   #replaces = true;
   #modes: Modes | undefined;
+  /** The folders that `create` has made, parents first. */
+  readonly #made: string[] = [];
 
   constructor(place: SftpPlace) {
     const replaces = (): boolean => this.#replaces;
@@ -61,13 +63,14 @@ export class SftpBackend implements Backend {
     const session = await this.#session(0, call);
     const work = async (): Promise<void> => {
       const { folder } = await this.#findModes(session);
-      this.#parents = Math.max(this.#parents, await makeFolders(session, this.#place.root, folder));
+      this.#made.push(...(await makeFolders(session, this.#place.root, folder)));
       const folders = repositoryFolders();
       // Parents first; what lies in them is asked for all at once.
       for (const depth of [1, 2]) {
         throwIfAborted(call?.signal);
         const level = folders.filter((path) => path.split('/').length === depth);
-        await Promise.all(level.map((path) => makeFolder(session, this.#path(path), folder)));
+        const made = await Promise.all(level.map((path) => makeFolder(session, this.#path(path), folder)));
+        this.#made.push(...made.flat());
       }
     };
     await onFile('create', '.', () => orAborted(work(), call?.signal));
@@ -117,15 +120,11 @@ export class SftpBackend implements Backend {
   async removeFolders(call?: Call): Promise<void> {
     const session = await this.#session(0, call);
     const work = async (): Promise<void> => {
-      const folders = repositoryFolders();
-      for (const depth of [2, 1]) {
+      const depths = Map.groupBy(this.#made.splice(0), (path) => path.split('/').length);
+      // What is deepest first, and all of a depth at once.
+      for (const [, folders] of [...depths].toSorted(([a], [b]) => b - a)) {
         throwIfAborted(call?.signal);
-        const level = folders.filter((path) => path.split('/').length === depth);
-        await Promise.all(level.map((path) => removeFolder(session, this.#path(path))));
-      }
-      let folder = this.#place.root;
-      for (let count = 0; count <= this.#parents; count += 1, folder = posix.dirname(folder)) {
-        await removeFolder(session, folder);
+        await Promise.all(folders.map((path) => removeFolder(session, path)));
       }
     };
     await onFile('removeFolders', '.', () => orAborted(work(), call?.signal));

@@ -22,28 +22,28 @@ export async function modesBeside(session: Session, config: string): Promise<Mod
   }
 }
 
-/** Makes a folder and its missing parents; resolves with the number of those. */
-export async function makeFolders(session: Session, path: string, mode: number): Promise<number> {
+/** Makes a folder and its missing parents. Resolves with those it made, parents first. */
+export async function makeFolders(session: Session, path: string, mode: number): Promise<string[]> {
   try {
-    await makeFolder(session, path, mode);
-    return 0;
+    return await makeFolder(session, path, mode);
   } catch (error) {
     const parent = posix.dirname(path);
     if (!isStatus(error, 'NO_SUCH_FILE') || parent === path) throw error;
     const above = await makeFolders(session, parent, mode);
-    await makeFolder(session, path, mode);
-    return above + 1;
+    return [...above, ...(await makeFolder(session, path, mode))];
   }
 }
 
-/** Makes a folder, unless it is there. */
-export async function makeFolder(session: Session, path: string, mode: number): Promise<void> {
+/** Makes a folder, unless it is there. Resolves with what it made: the folder, or nothing. */
+export async function makeFolder(session: Session, path: string, mode: number): Promise<string[]> {
   try {
     await session.makeFolder(path, mode);
+    return [path];
   } catch (error) {
     // Version 3 has no word for "exists"; some servers call it "permission denied" where the parent is not writable.
     const [existing] = await Promise.allSettled([session.stat(path)]);
     if (existing.status === 'rejected' || existing.value.kind !== 'folder') throw error;
+    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 import { abortedError, throwIfAborted } from '@restic-engine/repo-format';
 import type { FileHandle } from '@restic-engine/repo-format';
-import { override } from './wrap.ts';
+import { changedTraits, override } from './wrap.ts';
 import type { Wrapper } from './wrap.ts';
 
 /**
@@ -17,7 +17,7 @@ export function withLimit(connections?: number): Wrapper {
     const run = <T>(file: FileHandle, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> =>
       file.type === 'lock' ? work() : semaphore.run(signal, work);
     return override(backend, {
-      traits: { ...backend.traits, connections: limit },
+      traits: changedTraits(backend, { connections: limit }),
       save: (file, segments, call) => run(file, call?.signal, () => backend.save(file, segments, call)),
       load: (file, range, call) => run(file, call?.signal, () => backend.load(file, range, call)),
       stat: (file, call) => run(file, call?.signal, () => backend.stat(file, call)),

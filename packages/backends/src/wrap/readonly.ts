@@ -1,15 +1,16 @@
 import { EngineError } from '@restic-engine/repo-format';
-import { override } from './wrap.ts';
+import { changedTraits, override } from './wrap.ts';
 import type { Wrapper } from './wrap.ts';
 
-/** Refuses everything that would change the store: `create`, `save` and `remove` reject with `denied`. */
+/** Refuses everything that would change the store: `create`, `save`, `remove` and `removeFolders` reject with `denied`. */
 export function withReadonly(): Wrapper {
   return (backend) =>
     override(backend, {
-      traits: { ...backend.traits, canRemove: false },
+      traits: changedTraits(backend, { canRemove: false }),
       create: () => refuse('create'),
       save: () => refuse('save'),
       remove: () => refuse('remove'),
+      removeFolders: () => refuse('removeFolders'),
     });
 }
 

@@ -1,4 +1,4 @@
-import type { Backend } from '@restic-engine/repo-format';
+import type { Backend, BackendTraits } from '@restic-engine/repo-format';
 
 /** Adds a behavior to a backend. Disposing of the result disposes of the backend. */
 export type Wrapper = (backend: Backend) => Backend;
@@ -27,10 +27,30 @@ export function override(backend: Backend, changes: Partial<Backend>): Backend {
     stat: (file, call) => backend.stat(file, call),
     list: (type, call) => backend.list(type, call),
     remove: (file, call) => backend.remove(file, call),
+    ...(backend.removeFolders && { removeFolders: async (call) => backend.removeFolders?.(call) }),
     [Symbol.asyncDispose]: () => {
       disposal ??= Promise.resolve(backend[Symbol.asyncDispose]());
       return disposal;
     },
     ...changes,
+  };
+}
+
+/** The traits of `backend` at any time, some of them others: a server may show only later what it cannot do. */
+export function changedTraits(backend: Backend, changes: Partial<BackendTraits>): BackendTraits {
+  const { traits } = backend;
+  return {
+    get connections() {
+      return changes.connections ?? traits.connections;
+    },
+    get atomicReplace() {
+      return changes.atomicReplace ?? traits.atomicReplace;
+    },
+    get listAfterWrite() {
+      return changes.listAfterWrite ?? traits.listAfterWrite;
+    },
+    get canRemove() {
+      return changes.canRemove ?? traits.canRemove;
+    },
   };
 }
