@@ -75,6 +75,11 @@ export interface Backend extends AsyncDisposable {
   list(type: FileType, call?: Call): AsyncIterable<ListedFile>;
   /** Removing what is not there is success. */
   remove(file: FileHandle, call?: Call): Promise<void>;
+  /**
+   * Takes back what `create` of this object made of folders, as far as they are empty. Absent where there are no folders,
+   * or no way to remove them.
+   */
+  removeFolders?(call?: Call): Promise<void>;
 }
 
 /** A backend that has copies of some of a store's files nearby. */
