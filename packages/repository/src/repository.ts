@@ -105,9 +105,11 @@ export class Repository implements AsyncDisposable {
   async loadFile(type: UnpackedType, id: Id, call: Call = {}): Promise<Uint8Array> {
     const file = { type, name: id };
     let bytes = await this.backend.load(file, undefined, call);
-    if (sha256(bytes) !== id) bytes = await this.backend.load(file, undefined, { ...call, fresh: true });
     if (sha256(bytes) !== id) {
-      throw new EngineError('corrupt', `${type} ${id} does not match its name`, { type, id, size: bytes.length });
+      bytes = await this.backend.load(file, undefined, { ...call, fresh: true });
+      if (sha256(bytes) !== id) {
+        throw new EngineError('corrupt', `${type} ${id} does not match its name`, { type, id, size: bytes.length });
+      }
     }
     return openUnpacked(bytes, this.config.version, this.sealer);
   }
