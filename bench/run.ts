@@ -1,5 +1,6 @@
 /**
- * Benchmarks: `pnpm bench [macro|micro|memory …] [--full] [--runs N] [--set large|small]`, all three by default.
+ * Benchmarks: `pnpm bench [macro|micro|memory|servers …] [--full] [--runs N] [--set large|small] [--server NAME]`, the first
+ * three by default.
  * docs/benchmarks.md says what is measured and how to read it.
  */
 import { parseArgs } from 'node:util';
@@ -7,13 +8,15 @@ import type { DataName } from './data.ts';
 import { macro } from './macro/run.ts';
 import { memory } from './memory/run.ts';
 import { micro } from './micro/run.ts';
+import { servers } from './servers/run.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     full: { type: 'boolean', default: false },
     runs: { type: 'string' },
-    set: { type: 'string', multiple: true, default: ['large', 'small'] },
+    set: { type: 'string', multiple: true },
+    server: { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -26,15 +29,16 @@ const form = values.full ? 'full' : 'quick';
 const runs = Number(values.runs ?? (values.full ? 5 : 3));
 const kinds = {
   micro: () => micro(),
-  macro: () => macro({ form, runs, sets: values.set.map(dataName) }),
+  macro: () => macro({ form, runs, sets: (values.set ?? ['large', 'small']).map(dataName) }),
   memory: () => memory(form),
+  servers: () => servers({ runs, set: dataName(values.set?.[0] ?? 'large'), kinds: values.server }),
 };
 
 function isKind(name: string): name is keyof typeof kinds {
   return name in kinds;
 }
 
-for (const name of positionals.length > 0 ? positionals : Object.keys(kinds)) {
+for (const name of positionals.length > 0 ? positionals : ['micro', 'macro', 'memory']) {
   if (!isKind(name)) throw new RangeError(`there is no benchmark ${name}: ${Object.keys(kinds).join(', ')}`);
   await kinds[name]();
 }

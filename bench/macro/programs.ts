@@ -9,7 +9,8 @@ export const PASSWORD = 'measured';
 export interface Program {
   readonly name: 'restic-engine' | 'restic';
   readonly version: string;
-  run(args: readonly string[]): Promise<Measured>;
+  /** `env` is added to what every run has. */
+  run(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Measured>;
 }
 
 const root: string = join(import.meta.dirname, '../..');
@@ -24,9 +25,13 @@ export async function programs(): Promise<readonly [ours: Program, restic: Progr
   if (peer === undefined) throw new Error('there is no restic to measure against: pnpm peers');
   const env = { ...cleanEnvironment(), RESTIC_PASSWORD: PASSWORD };
   const version = (await measure(command, ['version'], env)).stdout.split(' ')[1] ?? 'unknown';
+  const runOf =
+    (program: string): Program['run'] =>
+    (args, more) =>
+      measure(program, [...args, '--no-cache'], { ...env, ...more });
   return [
-    { name: 'restic-engine', version, run: (args) => measure(command, [...args, '--no-cache'], env) },
-    { name: 'restic', version: peer.version, run: (args) => measure(peer.path, [...args, '--no-cache'], env) },
+    { name: 'restic-engine', version, run: runOf(command) },
+    { name: 'restic', version: peer.version, run: runOf(peer.path) },
   ];
 }
 
