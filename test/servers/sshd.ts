@@ -68,6 +68,12 @@ export async function startSshd(peer: Peer, { chroot = false }: SshdOptions = {}
   const port = await freePort();
   writeFileSync(path('authorized_keys'), readFileSync(path('identity.pub')));
   writeFileSync(path('config'), config(folder.path, port, chroot));
+  const sshConfig = path('.ssh/config');
+  mkdirSync(path('.ssh'));
+  writeFileSync(sshConfig, clientConfig(folder.path));
+  mkdirSync(path('bin'));
+  const ssh = execFileSync('sh', ['-c', 'command -v ssh'], { encoding: 'utf8' }).trim();
+  writeFileSync(path('bin/ssh'), `#!/bin/sh\nexec ${ssh} -F ${sshConfig} "$@"\n`, { mode: 0o755 });
   if (asRoot) writeFileSync(path('passwd'), passwd(path('data/home')));
   const start = (): Promise<Daemon> => {
     const words = [peer.path, '-D', '-e', '-f', path('config')];
@@ -76,12 +82,7 @@ export async function startSshd(peer: Peer, { chroot = false }: SshdOptions = {}
   };
   let daemon = await start();
   const shown = chroot ? '/home' : path('data/home');
-  const place = (name: string, through: number, options: readonly string[]): Place => ({
-    location: `sftp://${user}@127.0.0.1:${through}/${shown}/${name}`,
-    env: {},
-    options,
-    secrets: [],
-  });
+  const locationOf = (name: string, through: number): string => `sftp://${user}@127.0.0.1:${through}/${shown}/${name}`;
   return {
     port,
     user,
@@ -90,22 +91,12 @@ export async function startSshd(peer: Peer, { chroot = false }: SshdOptions = {}
     knownHosts,
     folder: (name) => path(`data/home/${name}`),
     async place(name, { port: through = port } = {}) {
-      const files = [`sftp.identity-file=${path('identity')}`, `sftp.known-hosts-file=${knownHosts}`];
-      return place(name, through, [...files, 'sftp.config-file=none']);
+      // restic runs the `ssh` it finds first; that one must be told where its configuration is.
+      const env = { HOME: folder.path, PATH: `${path('bin')}:${process.env['PATH'] ?? ''}` };
+      return { location: locationOf(name, through), env, options: [], secrets: [] };
     },
     async placeBySsh(name, { port: through = port } = {}) {
-      const words = [
-        '-F',
-        'none',
-        '-i',
-        path('identity'),
-        '-o',
-        'BatchMode=yes',
-        '-o',
-        `UserKnownHostsFile=${knownHosts}`,
-      ];
-      // Known for any port: ssh looks without it too.
-      return place(name, through, [`sftp.args=${words.join(' ')}`]);
+      return { location: locationOf(name, through), env: {}, options: [`sftp.args=-F ${sshConfig}`], secrets: [] };
     },
     changeHostKey() {
       for (const name of ['host', 'host.pub']) rmSync(path(name));
@@ -143,6 +134,19 @@ function config(folder: string, port: number, chroot: boolean): string {
     'MaxStartups 100',
     'Subsystem sftp internal-sftp',
     ...(chroot ? [`ChrootDirectory ${CHROOT}`, 'ForceCommand internal-sftp'] : []),
+    '',
+  ].join('\n');
+}
+
+/** What `ssh` and ours read about every host; known hosts are looked for without a port too. */
+function clientConfig(folder: string): string {
+  return [
+    'Host *',
+    `  IdentityFile ${folder}/identity`,
+    '  IdentitiesOnly yes',
+    '  BatchMode yes',
+    `  UserKnownHostsFile ${folder}/known_hosts`,
+    '  GlobalKnownHostsFile /dev/null',
     '',
   ].join('\n');
 }

@@ -24,17 +24,22 @@ export interface Place {
 
 /** Lists the files of `type`. */
 export async function* listFiles(place: Place, type: FileType): AsyncGenerator<ListedFile> {
-  const folder = folderOf(type);
-  if (type !== 'data') {
-    for await (const files of listFolder(place, folder, '')) yield* files;
-    return;
+  for await (const files of type === 'data' ? listPacks(place) : listFolder(place, folderOf(type), '')) {
+    for (const file of files) {
+      throwIfAborted(place.signal);
+      yield file;
+    }
   }
+}
+
+async function* listPacks(place: Place): AsyncGenerator<ListedFile[]> {
+  const folder = folderOf('data');
   const prefixes: string[] = [];
   for await (const entries of readFolder(place, folder)) {
     for (const { name, kind } of entries) if (/^[0-9a-f]{2}$/.test(name) && kind !== 'file') prefixes.push(name);
   }
   const folders = prefixes.map((prefix) => listFolder(place, `${folder}/${prefix}`, prefix));
-  for await (const files of together(folders, FOLDERS_AT_ONCE)) yield* files;
+  yield* together(folders, FOLDERS_AT_ONCE);
 }
 
 /** Files of one folder whose names begin with `prefix`: a pack in the wrong folder would not load under its name. */
@@ -47,7 +52,6 @@ async function* listFolder(place: Place, folder: string, prefix: string): AsyncG
     strangers = fitting.length > 0 ? 0 : strangers + entries.length;
     if (strangers > MAX_STRANGERS) throw broken(`${folder} has no end`);
     const files = await Promise.all(fitting.map((entry) => sizeOf(place, folder, entry)));
-    throwIfAborted(place.signal);
     yield files.filter((file) => file !== undefined);
   }
 }

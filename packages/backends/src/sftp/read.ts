@@ -15,7 +15,7 @@ export interface Reading {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Ranges up to this many bytes are read without asking for the file's size first. */
+/** Ranges up to this many bytes are read without asking for the file's size first, which no bytes would show at all. */
 const UNCHECKED_LENGTH = 1024 * 1024;
 /** How often a file that is replaced while it is read is begun anew. */
 const MAX_ATTEMPTS = 5;
@@ -30,7 +30,7 @@ export async function loadFile(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const opening = session.openForReading(path);
   try {
-    if (range !== undefined && range.length <= UNCHECKED_LENGTH) {
+    if (range !== undefined && range.length > 0 && range.length <= UNCHECKED_LENGTH) {
       return await readRange(session, await opening, file, range, reading);
     }
     // Both questions travel together. The size that the name has now is a hint: the file may be replaced meanwhile.

@@ -35,24 +35,14 @@ const GLOBAL_KNOWN_HOSTS = ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_host
 export async function resolveTarget(options: SftpOptions): Promise<Target> {
   const env = options.env ?? process.env;
   const home = env['HOME'] || homedir();
-  const settings: SshSettings =
-    options.configFile === false ? new Map() : await sshSettings(options.host, options.user, options.configFile, home);
+  const settings = await settingsFor(options, home);
   const one = (name: string): string | undefined => settings.get(name)?.[0];
   const user = options.user ?? one('user') ?? userInfo().username;
   const port = options.port ?? portOf(one('port'));
   const host = expand(one('hostname') ?? options.host, new Map([['h', options.host]]));
-  const tokens = new Map([
-    ['h', host],
-    ['n', options.host],
-    ['p', String(port)],
-    ['r', user],
-    ['u', userInfo().username],
-    ['d', home],
-    ['i', String(process.getuid?.() ?? '')],
-    ['k', one('hostkeyalias') ?? options.host],
-  ]);
+  const tokens = tokensFor(options.host, host, port, user, home);
   const file = (text: string): string => expand(text.replace(/^~(?=\/|$)/, home), tokens);
-  const identityFiles = (options.identityFiles ?? settings.get('identityfile') ?? []).filter((each) => each !== 'none');
+  const identityFiles = options.identityFiles ?? settings.get('identityfile') ?? [];
   const agent = options.agent ?? agentOf(one('identityagent'), env);
   const proxyCommand = unlessNone(one('proxycommand'));
   return {
@@ -60,13 +50,30 @@ export async function resolveTarget(options: SftpOptions): Promise<Target> {
     port,
     user,
     hostKey: hostKeyPolicy(options, settings, host, port, home, file),
-    identityFiles: identityFiles.map(file),
+    identityFiles: identityFiles.filter((each) => each !== 'none').map(file),
     defaultIdentities: DEFAULT_IDENTITIES.map((name) => join(home, '.ssh', name)),
     identitiesOnly: one('identitiesonly') === 'yes',
-    agent: agent === false || agent === undefined ? undefined : file(agent),
+    agent: agent ? file(agent) : undefined,
     jumps: unlessNone(one('proxyjump'))?.split(',') ?? [],
-    proxyCommand: proxyCommand === undefined ? undefined : expand(proxyCommand, tokens),
+    proxyCommand: proxyCommand && expand(proxyCommand, tokens),
   };
+}
+
+async function settingsFor({ host, user, configFile }: SftpOptions, home: string): Promise<SshSettings> {
+  return configFile === false ? new Map() : sshSettings(host, user, configFile, home);
+}
+
+/** What `%h` and its like stand for: ssh_config(5), "TOKENS". */
+function tokensFor(name: string, host: string, port: number, user: string, home: string): Map<string, string> {
+  return new Map([
+    ['h', host],
+    ['n', name],
+    ['p', String(port)],
+    ['r', user],
+    ['u', userInfo().username],
+    ['d', home],
+    ['i', String(process.getuid?.() ?? '')],
+  ]);
 }
 
 function hostKeyPolicy(

@@ -7,24 +7,21 @@ import { EngineError } from '@restic-engine/repo-format';
 export function splitWords(text: string, option: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
-  let quote = '';
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text.charAt(at);
-    if (character === '\\' && quote !== "'" && at + 1 < text.length) {
-      at += 1;
-      word = (word ?? '') + text.charAt(at);
-    } else if (quote !== '') {
-      if (character === quote) quote = '';
-      else word = (word ?? '') + character;
-    } else if (character === '"' || character === "'") {
-      quote = character;
-      word ??= '';
-    } else if (/\s/.test(character)) {
-      if (word !== undefined) words.push(word);
+  let rest = text;
+  while (rest !== '') {
+    const [all, space, single, double, escaped, plain] = PART.exec(rest) ?? [];
+    if (all === undefined) throw new EngineError('bad-request', `${option} has a quote that is not closed`);
+    rest = rest.slice(all.length);
+    if (space === undefined) {
+      word = (word ?? '') + (single ?? escaped ?? plain ?? double?.replaceAll(/\\(.)/gs, '$1') ?? '');
+    } else if (word !== undefined) {
+      words.push(word);
       word = undefined;
-    } else word = (word ?? '') + character;
+    }
   }
-  if (quote !== '') throw new EngineError('bad-request', `${option} has a quote (${quote}) that is not closed`);
   if (word !== undefined) words.push(word);
   return words;
 }
+
+/** Space, a part in single quotes, one in double quotes, an escaped character, or any other characters. */
+const PART = /^(?:(\s+)|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+|\\$))/s;
