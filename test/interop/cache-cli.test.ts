@@ -73,6 +73,22 @@ await describeWithPeer('rest-server', 'the cache on the command line', (server) 
     expect(copies()).toHaveLength(3);
   });
 
+  it('is left out of a backup as restic leaves it out', async () => {
+    const { cache, ours, theirs } = await makePrograms();
+    const inside = join(cache, '..', 'data', 'cache');
+    for (const run of [ours, theirs]) {
+      await run(['ls', 'latest'], { cache: inside });
+      mkdirSync(inside, { recursive: true });
+      writeFileSync(join(inside, 'something'), 'x');
+      expect(await run(['backup', 'data', '--force'], { cache: inside })).toMatchObject({ status: 0, stderr: '' });
+      const { stdout } = await run(['ls', 'latest']);
+      expect(stdout).toContain('/data/folder 4/3\n');
+      expect(stdout).not.toContain('/data/cache');
+    }
+    expect(await ours(['backup', 'data', '--no-cache'], { cache: inside })).toMatchObject({ status: 0 });
+    expect((await ours(['ls', 'latest'])).stdout).toContain('/data/cache/something\n');
+  });
+
   it('is done without when it cannot be made', async () => {
     const { cache, ours } = await makePrograms();
     writeFileSync(cache, 'in the way');

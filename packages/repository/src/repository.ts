@@ -139,7 +139,9 @@ export class Repository implements AsyncDisposable {
     const startedMs = Date.now();
     const indexed = await loadIndex(this, options);
     // Nobody need wait for it but who ends everything.
-    this.#tidying = this.#parts.cached?.keepPacks((pack) => indexed.table.hasPack(pack), startedMs);
+    const earlier = this.#tidying;
+    const keeping = this.#parts.cached?.keepPacks((pack) => indexed.table.hasPack(pack), startedMs);
+    this.#tidying = keeping?.then(() => earlier);
     return indexed;
   }
 
