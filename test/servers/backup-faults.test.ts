@@ -12,7 +12,7 @@ import { CHEAP } from '../support/repository.ts';
 import { PASSWORD, resticAt } from '../support/restic.ts';
 import type { Restic } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { describeWithServers, KINDS, openPlace } from './kinds.ts';
+import { describeWithServers, KINDS, openPlace, placesOn } from './kinds.ts';
 import type { Setting } from './kinds.ts';
 import { showLogsOfFailures } from './logs.ts';
 import type { Place } from './server.ts';
@@ -45,18 +45,18 @@ async function makeStage({ server, restic }: Setting): Promise<Stage> {
   const proxy = await startProxy({ target: server().port });
   places += 1;
   const name = `backup-${places}`;
-  const direct = await server().place(name);
+  const { ours: direct, theirs } = await placesOn(server(), name);
   {
     await using backend = await openPlace(direct);
     await initRepository({ backend, password: PASSWORD, kdf: CHEAP });
   }
   const backend = await openPlace(await server().place(name, { port: proxy.port }));
-  const { location: repo, ...access } = direct;
+  const { location: repo, env, options } = theirs;
   return {
     proxy,
     backend,
     direct,
-    restic: resticAt(restic, { repo, ...access }),
+    restic: resticAt(restic, { repo, env, options }),
     async [Symbol.asyncDispose]() {
       await backend[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();

@@ -9,6 +9,7 @@ import { startOurs } from './ours.ts';
 import { startRclone } from './rclone.ts';
 import { startRestServer } from './rest-server.ts';
 import type { Place, Server } from './server.ts';
+import { startSshd } from './sshd.ts';
 
 export interface Kind {
   readonly name: string;
@@ -25,6 +26,15 @@ export const KINDS: readonly Kind[] = [
   { name: 'rclone', protocol: 'rest', peer: 'rclone', forgets: true, start: startRclone },
   { name: 'our server', protocol: 'rest', peer: undefined, start: () => startOurs() },
   { name: 'Ceph', protocol: 's3', peer: 'ceph', start: startCeph },
+  {
+    name: 'sshd',
+    protocol: 'sftp',
+    peer: 'sshd',
+    async start(program) {
+      const sshd = await startSshd(program);
+      return Object.assign(sshd, { placeForRestic: sshd.placeBySsh });
+    },
+  },
 ];
 
 /** What the tests of one suite share: the server, on which each has a place of its own. */
@@ -57,6 +67,15 @@ export async function describeWithServers(
       suite({ kind, server, restic });
     });
   }
+}
+
+/** A place as both programs are told of it. */
+export async function placesOn(
+  server: Server,
+  name: string,
+): Promise<{ readonly ours: Place; readonly theirs: Place }> {
+  const ours = await server.place(name);
+  return { ours, theirs: (await server.placeForRestic?.(name)) ?? ours };
 }
 
 /** A place as a program opens it, without retries. */

@@ -9,9 +9,8 @@ import { randomFrom } from '../support/random.ts';
 import { CHEAP } from '../support/repository.ts';
 import { PASSWORD } from '../support/restic.ts';
 import type { ResticRun } from '../support/restic.ts';
-import { describeWithServers, KINDS, openPlace } from './kinds.ts';
+import { describeWithServers, KINDS, openPlace, placesOn } from './kinds.ts';
 import { showLogsOfFailures } from './logs.ts';
-import type { Place } from './server.ts';
 
 // The life of a repository on every server, as either program leads it, judged by the other one.
 
@@ -50,13 +49,15 @@ function changeData(path: string): void {
   utimesSync(join(path, 'large'), 1e9, 1e9);
 }
 
+type Places = Awaited<ReturnType<typeof placesOn>>;
+
 interface Life extends Programs {
   /** Runs a program, which must succeed and keep the secrets of the place. */
   ok(run: Programs['ours'], ...words: string[]): Promise<string>;
 }
 
-function begin(restic: Parameters<typeof makePrograms>[0], place: Place): Life {
-  const programs = makePrograms(restic, place);
+function begin(restic: Parameters<typeof makePrograms>[0], places: Places): Life {
+  const programs = makePrograms(restic, { places });
   makeData(join(programs.path, 'data'));
   const ok: Life['ok'] = async (run, ...words) => {
     const result = await run(...words);
@@ -64,7 +65,7 @@ function begin(restic: Parameters<typeof makePrograms>[0], place: Place): Life {
       status: 0,
       stderr: expect.any(String),
     } satisfies Partial<ResticRun>);
-    for (const secret of place.secrets) expect(result.stdout + result.stderr).not.toContain(secret);
+    for (const secret of places.ours.secrets) expect(result.stdout + result.stderr).not.toContain(secret);
     return result.stdout;
   };
   return { ...programs, [Symbol.dispose]: programs[Symbol.dispose], ok };
@@ -72,11 +73,11 @@ function begin(restic: Parameters<typeof makePrograms>[0], place: Place): Life {
 
 await describeWithServers('a repository', KINDS, ({ server, restic }) => {
   it('that we lead is one for restic', { timeout: PATIENCE }, async () => {
-    const place = await server().place('ours');
-    using life = begin(restic, place);
+    const places = await placesOn(server(), 'ours');
+    using life = begin(restic, places);
     const { ours, theirs, ok, path } = life;
     {
-      await using backend = await openPlace(place);
+      await using backend = await openPlace(places.ours);
       await initRepository({ backend, password: PASSWORD, kdf: CHEAP });
     }
     await ok(ours, 'backup', 'data');
@@ -96,7 +97,7 @@ await describeWithServers('a repository', KINDS, ({ server, restic }) => {
   });
 
   it('that restic leads is one for us', { timeout: PATIENCE }, async () => {
-    using life = begin(restic, await server().place('theirs'));
+    using life = begin(restic, await placesOn(server(), 'theirs'));
     const { ours, theirs, ok, path } = life;
     await ok(theirs, 'init');
     await ok(theirs, 'backup', 'data');

@@ -1,8 +1,7 @@
 import { backup, initRepository, objects, openRepository } from 'restic-engine';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { startHttpProxy } from '../support/http-proxy.ts';
 import { makePrograms } from '../support/programs.ts';
-import type { Programs } from '../support/programs.ts';
 import { CHEAP } from '../support/repository.ts';
 import { PASSWORD } from '../support/restic.ts';
 import { describeWithServers, KINDS, openPlace } from './kinds.ts';
@@ -28,23 +27,29 @@ await describeWithServers('requests', COUNTED, ({ server, restic }) => {
     await backup(repository, { source: objects(entries.slice(0, 100)) });
   });
 
-  it.each([
+  const commands = [
     ['snapshots', ['snapshots']],
-    ['ls', ['ls', 'latest']],
-    ['cat', ['cat', 'config']],
+    ['ls', ['ls', 'latest', '--tag', 'all']],
     ['stats', ['stats', '--mode', 'raw-data']],
+    ['check', ['check']],
     [`a restore of ${FILES} files`, ['restore', 'latest', '--tag', 'all', '--target', 'restored']],
-  ] as const)('%s', async (_, words) => {
-    await using proxy = await startHttpProxy({ target: server().port });
-    const place = await server().place('many', { port: proxy.port });
-    const count = async (program: 'ours' | 'theirs'): Promise<string[]> => {
-      using programs: Programs = makePrograms(restic, place);
-      const before = proxy.requests.length;
-      expect(await programs[program](...words)).toMatchObject({ status: 0 });
-      return proxy.requests.slice(before).map(({ method, path }) => `${method} ${path}`);
-    };
-    const ours = await count('ours');
-    const theirs = await count('theirs');
-    expect(ours.length, `${ours.join('\n')}\n\nrestic:\n${theirs.join('\n')}`).toBeLessThanOrEqual(theirs.length);
+  ] as const;
+
+  describe.each(['none', 'empty', 'full'] as const)('cache: %s', (cache) => {
+    it.each(commands)('%s', { timeout: 120_000 }, async (_, words) => {
+      await using proxy = await startHttpProxy({ target: server().port });
+      const place = await server().place('many', { port: proxy.port });
+      const count = async (program: 'ours' | 'theirs'): Promise<string[]> => {
+        using programs = makePrograms(restic, { places: { ours: place, theirs: place }, caches: cache !== 'none' });
+        const run = programs[program];
+        if (cache === 'full') expect(await run('ls', 'latest', '--tag', 'all')).toMatchObject({ status: 0 });
+        const before = proxy.requests.length;
+        expect(await run(...words)).toMatchObject({ status: 0 });
+        return proxy.requests.slice(before).map(({ method, path }) => `${method} ${path}`);
+      };
+      const ours = await count('ours');
+      const theirs = await count('theirs');
+      expect(ours.length, `${ours.join('\n')}\n\nrestic:\n${theirs.join('\n')}`).toBeLessThanOrEqual(theirs.length);
+    });
   });
 });

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { Place } from '../servers/server.ts';
 import { resticAt, resticCommand } from './restic.ts';
-import type { Restic, ResticRun } from './restic.ts';
+import type { Restic, ResticOptions, ResticRun } from './restic.ts';
 import { makeTempDir, type TempDir } from './temp-dir.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
@@ -17,13 +17,24 @@ export interface Programs extends TempDir {
   theirs(...args: string[]): Promise<ResticRun>;
 }
 
-/** Both at `repo` in a directory of their own, or at a place on a server. */
-export function makePrograms(peer: Parameters<typeof resticAt>[0], place?: Place): Programs {
+export interface ProgramsOptions {
+  /** Where the repository is, as each is told of it; default: `repo` in the directory. */
+  readonly places?: { readonly ours: Place; readonly theirs: Place };
+  /** Whether each has a cache, in `cache of ours` and `cache of restic` in the directory. */
+  readonly caches?: boolean;
+}
+
+export function makePrograms(peer: Parameters<typeof resticAt>[0], options: ProgramsOptions = {}): Programs {
+  const { places, caches = false } = options;
   const dir = makeTempDir();
-  const { location: repo, ...access } = place ?? { location: join(dir.path, 'repo') };
-  const restic = resticAt(peer, { repo, ...access, cwd: dir.path });
+  const accessOf = (place: Place | undefined): ResticOptions => {
+    if (place === undefined) return { repo: join(dir.path, 'repo') };
+    return { repo: place.location, env: place.env, options: place.options };
+  };
+  const cacheOf = (name: string): { cache?: string } => (caches ? { cache: join(dir.path, `cache of ${name}`) } : {});
+  const restic = resticAt(peer, { ...accessOf(places?.theirs), ...cacheOf('restic'), cwd: dir.path });
   const ours: Programs['ours'] = (...words) => {
-    const { args, env } = resticCommand(words, { repo, ...access });
+    const { args, env } = resticCommand(words, { ...accessOf(places?.ours), ...cacheOf('ours') });
     return start(process.execPath, ['--conditions=@restic-engine/source', MAIN, ...args], dir.path, env);
   };
   return { ...dir, [Symbol.dispose]: dir[Symbol.dispose], restic, ours, theirs: (...args) => restic.run(args) };

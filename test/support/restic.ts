@@ -7,6 +7,8 @@ export interface ResticOptions {
   readonly repo: string;
   /** Extended options, each for an `-o`. */
   readonly options?: readonly string[];
+  /** Folder of the cache; none without. */
+  readonly cache?: string;
   readonly password?: string;
   readonly cwd?: string;
   /** More environment variables, `TZ` for one. */
@@ -58,11 +60,12 @@ export function resticAt(peer: Peer, defaults: ResticOptions): Restic {
 /** The words after the program's name, and the environment in which no setting of this machine counts. */
 export function resticCommand(
   args: readonly string[],
-  { repo, options = [], password = PASSWORD, env = {} }: ResticOptions,
+  { repo, options = [], cache, password = PASSWORD, env = {} }: ResticOptions,
 ): { args: string[]; env: Record<string, string> } {
   const { PATH = '', TMPDIR } = process.env;
+  const caching = cache === undefined ? ['--no-cache'] : ['--cache-dir', cache];
   return {
-    args: ['--no-cache', '--repo', repo, ...options.flatMap((option) => ['-o', option]), ...args],
+    args: [...caching, '--repo', repo, ...options.flatMap((option) => ['-o', option]), ...args],
     env: { PATH, HOME: '/nonexistent', ...(TMPDIR && { TMPDIR }), RESTIC_PASSWORD: password, ...env },
   };
 }
