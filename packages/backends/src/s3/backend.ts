@@ -16,7 +16,7 @@ import { Connection } from './connection.ts';
 import { S3Refusal } from './errors.ts';
 import { receiving } from './handler.ts';
 import type { CallOptions } from './handler.ts';
-import { filesOf, nextStart } from './listing.ts';
+import { filesOf, readPage } from './listing.ts';
 import type { Page } from './listing.ts';
 import { giveUp, readRange, readSize, readWhole } from './load.ts';
 import type { S3Options, Sdk } from './open.ts';
@@ -117,23 +117,16 @@ class S3Backend implements Backend {
     throwIfAborted(call?.signal);
     if (type === 'config') return;
     const folder = folderOf(type);
-    const key = `${this.#root}${folder}`;
     let start: string | undefined;
     do {
-      const from = start;
-      const page = await this.#attempt('list', folder, call, (client, options) =>
-        this.#page(client, `${key}/`, from, options),
-      );
-      if (page instanceof S3Refusal) {
-        // Where not even the bucket is, a new repository may be made.
-        if (page.s3Code === 'NoSuchBucket' && from === undefined) return;
-        throw page.toEngineError('list', folder);
-      }
-      for (const file of filesOf(page, type, key)) {
+      const page = await this.#page(folder, start, call);
+      // Where not even the bucket is, a new repository may be made.
+      if (page === undefined) return;
+      for (const file of filesOf(page, type, `${this.#root}${folder}`)) {
         throwIfAborted(call?.signal);
         yield file;
       }
-      start = nextStart(page, from, folder);
+      start = page.next;
     } while (start !== undefined);
   }
 
@@ -160,15 +153,25 @@ class S3Backend implements Backend {
     return { ...this.#bucket(), Key: `${this.#root}${filePath(file)}` };
   }
 
-  #page(client: S3Client, Prefix: string, start: string | undefined, options: CallOptions): Promise<Page> {
+  /** A page of a listing; undefined where there is no bucket. */
+  async #page(folder: string, start: string | undefined, call: Call | undefined): Promise<Page | undefined> {
     const { ListObjectsCommand, ListObjectsV2Command } = this.#connection.sdk;
-    const input = { ...this.#bucket(), Prefix };
-    if (this.#options.listObjectsV1) {
-      const Marker = start === undefined ? {} : { Marker: start };
-      return client.send(new ListObjectsCommand({ ...input, ...Marker }), options);
-    }
-    const token = start === undefined ? {} : { ContinuationToken: start };
-    return client.send(new ListObjectsV2Command({ ...input, ...token }), options);
+    const input = { ...this.#bucket(), Prefix: `${this.#root}${folder}/` };
+    const read = (response: HttpResponse): Promise<Page> => readPage(response, start, folder);
+    const page = await this.#attempt('list', folder, call, (client, options) =>
+      receiving(read, options, async (receive) => {
+        if (this.#options.listObjectsV1) {
+          await client.send(new ListObjectsCommand({ ...input, ...(start && { Marker: start }) }), receive);
+        } else
+          await client.send(
+            new ListObjectsV2Command({ ...input, ...(start && { ContinuationToken: start }) }),
+            receive,
+          );
+      }),
+    );
+    if (!(page instanceof S3Refusal)) return page;
+    if (page.s3Code === 'NoSuchBucket' && start === undefined) return undefined;
+    throw page.toEngineError('list', folder);
   }
 
   /** A range without bytes is not known to HTTP. */

@@ -5,8 +5,8 @@ import type { HttpHandlerOptions, HttpRequest as SdkRequest, HttpResponse as Sdk
 import type { HttpClient, HttpRequest, HttpResponse } from '../http/client.ts';
 import { holdsError, Passed, S3Refusal } from './errors.ts';
 
-/** Answers that the SDK reads hold a page of a listing at most: 1,000 names, each of up to 1,024 bytes. */
-const MAX_ANSWER = 8 * 2 ** 20;
+/** Far more than the answers that the SDK itself reads have. */
+const MAX_ANSWER = 2 ** 20;
 
 /** What a call adds to the options of the AWS SDK. */
 export interface CallOptions extends HttpHandlerOptions {

@@ -36,16 +36,24 @@ export async function readRange(
 }
 
 /** Throws unless the body of `response` is said to be exactly `range`. */
-function checkRange({ status, headers, body }: HttpResponse, range: ByteRange, path: string): void {
-  const part = status === 206 ? /^bytes (\d+)-(\d+)\//.exec(headers['content-range'] ?? '') : ['', '0'];
-  const first = Number(part?.[1] ?? Number.NaN);
-  if (first === range.offset && body.announced === range.length) return;
-  const end = first + (body.announced ?? Number.NaN);
-  if (end < range.offset + range.length) {
-    const message = `load ${path}: it ends at byte ${end}, before byte ${range.offset + range.length}`;
-    throw new EngineError('out-of-range', message, { operation: 'load', file: path, ...range, end });
+function checkRange(response: HttpResponse, range: ByteRange, path: string): void {
+  const { first, end, size } = saidRange(response);
+  const wanted = range.offset + range.length;
+  if (first === range.offset && end === wanted) return;
+  if (end === size && end < wanted && (first === range.offset || first === 0)) {
+    const message = `load ${path}: it ends at byte ${end}, before byte ${wanted}`;
+    throw new EngineError('out-of-range', message, { operation: 'load', file: path, ...range, size });
   }
   throw broken('load', path, 'it is not the range that was asked for');
+}
+
+/** Which bytes of how many are in the body; NaN where it is not said (RFC 9110 §14.4). */
+function saidRange({ status, headers, body }: HttpResponse): { first: number; end: number; size: number } {
+  const length = body.announced ?? Number.NaN;
+  if (status !== 206) return { first: 0, end: length, size: length };
+  const [, first, , size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '') ?? [];
+  const end = Number(first) + length;
+  return { first: Number(first), end, size: size === '*' ? end : Number(size) };
 }
 
 /** Reads the size of a file from the answer to HEAD. */
