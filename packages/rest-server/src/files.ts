@@ -2,6 +2,7 @@
 import { EngineError } from '@restic-engine/repo-format';
 import type { Backend, FileHandle, FileType } from '@restic-engine/repo-format';
 import type { Subject } from './address.ts';
+import { Blocks } from './blocks.ts';
 import { Budget } from './budget.ts';
 import { answerFile } from './download.ts';
 import { answerList } from './listing.ts';
@@ -35,6 +36,7 @@ export class Files {
   readonly #settings: Settings;
   readonly #uploads: Budget;
   readonly #downloads: Budget;
+  readonly #blocks = new Blocks();
   readonly #turns = new Turns();
   readonly #quota: Quota | undefined;
 
@@ -110,13 +112,15 @@ export class Files {
     const { file, message, repository } = work;
     const { stallMs, verifyUploads } = this.#settings;
     const giveBack = await this.#uploads.take(length, message.signal);
+    const blocks = this.#blocks.take(length);
     try {
-      const { bytes, digest } = await receive(message, length, stallMs);
+      const digest = await receive(message, blocks, stallMs);
       const isVerified = verifyUploads && file.type !== 'config';
       if (isVerified && digest !== file.name) throw new Refusal(400);
       const turn = `${repository}/${file.type}/${file.name}`;
-      return await this.#turns.run(turn, (waited) => this.#save(work, bytes, isVerified, waited));
+      return await this.#turns.run(turn, (waited) => this.#save(work, blocks, isVerified, waited));
     } finally {
+      this.#blocks.giveBack(blocks);
       giveBack();
     }
   }
@@ -125,14 +129,14 @@ export class Files {
    * Two clients may send the same name at once, or one again after it lost the answer. Who comes second is told of
    * success where the name says what the content is, and is refused where it could be another one.
    */
-  async #save(work: FileWork, bytes: Uint8Array, isVerified: boolean, waited: boolean): Promise<boolean> {
+  async #save(work: FileWork, blocks: readonly Uint8Array[], isVerified: boolean, waited: boolean): Promise<boolean> {
     const { backend, file } = work;
     if ((waited || !isVerified) && (await existingSize(work)) !== undefined) {
       if (isVerified) return false;
       throw new Refusal(403);
     }
     // Not ended with the client: what has arrived whole is as good stored as not.
-    await backend.save(file, [bytes]);
+    await backend.save(file, blocks);
     return true;
   }
 

@@ -12,29 +12,18 @@ export function announcedLength(message: Message): number {
   return length;
 }
 
-/** What arrived. */
-export interface Received {
-  readonly bytes: Uint8Array;
-  /** SHA-256 as 64 hex digits. */
-  readonly digest: string;
-}
-
 /**
- * Takes a body of exactly `length` bytes into memory and hashes it as it comes. 400 when it has another length; rejects
- * when the client breaks off or sends nothing for `stallMs`.
+ * Fills `blocks`, whose bytes are as many as were announced, with the body, and hashes it as it comes: SHA-256 as 64 hex
+ * digits. 400 when the body has another length; rejects when the client breaks off or sends nothing for `stallMs`.
  */
-export async function receive(message: Message, length: number, stallMs: number): Promise<Received> {
+export async function receive(message: Message, blocks: readonly Uint8Array[], stallMs: number): Promise<string> {
   const hash = createHash('sha256');
-  // Not from the pool and not zeroed: every byte is filled or the body is refused. Untouched pages cost no memory.
-  const bytes = Buffer.allocUnsafeSlow(length);
-  let at = 0;
+  const target = new Filler(blocks);
   const timer = setTimeout(() => message.cancel(new Refusal(408)), stallMs);
   try {
     for await (const chunk of message.body) {
-      if (at + chunk.length > length) throw new Refusal(400);
       hash.update(chunk);
-      bytes.set(chunk, at);
-      at += chunk.length;
+      target.add(chunk);
       timer.refresh();
     }
   } catch (error) {
@@ -43,8 +32,37 @@ export async function receive(message: Message, length: number, stallMs: number)
   } finally {
     clearTimeout(timer);
   }
-  if (at !== length) throw new Refusal(400);
-  return { bytes, digest: hash.digest('hex') };
+  if (!target.isFull) throw new Refusal(400);
+  return hash.digest('hex');
+}
+
+/** Copies chunks of any size into blocks of any size. */
+class Filler {
+  readonly #blocks: readonly Uint8Array[];
+  #index = 0;
+  #at = 0;
+
+  constructor(blocks: readonly Uint8Array[]) {
+    this.#blocks = blocks;
+  }
+
+  get isFull(): boolean {
+    return this.#index === this.#blocks.length;
+  }
+
+  add(chunk: Uint8Array): void {
+    for (let from = 0; from < chunk.length; ) {
+      const block = this.#blocks[this.#index];
+      if (block === undefined) throw new Refusal(400);
+      const part = chunk.subarray(from, from + block.length - this.#at);
+      block.set(part, this.#at);
+      from += part.length;
+      this.#at += part.length;
+      if (this.#at < block.length) continue;
+      this.#index += 1;
+      this.#at = 0;
+    }
+  }
 }
 
 /** One at a time for each name; those for other names run meanwhile. */
