@@ -34,4 +34,6 @@ export type { DiskCacheOptions } from './cache/disk-cache.ts';
 export { cacheSize, defaultCacheFolder, listCaches, oldCaches, removeCache } from './cache/folder.ts';
 export type { CacheEntry } from './cache/folder.ts';
 // for other backends
+export { checkBackend } from './check-backend.ts';
+export type { CheckBackendOptions, BackendVerdict } from './check-backend.ts';
 export { filePath, folderOf, repositoryFolders } from './layout.ts';

@@ -45,10 +45,11 @@ const PATH = /^(?:\.{0,2}[/\\]|[a-z]:[/\\])/i;
 
 /**
  * The backend of a location as restic writes them: a path, or `local:`, `rest:`, `s3:` or `sftp:` and what belongs to it.
- * Only for `sftp:` the server is spoken to already, which shows what it can do. The caller disposes of the backend.
+ * No server is spoken to yet. The caller disposes of the backend.
  *
  * Rejects with `unsupported` for a kind of location there is no backend for, and with `bad-request` where the location,
- * an extended option or the environment is wrong; for `sftp:` as `sftpBackend` does. Neither an error nor the backend's `location` holds a secret.
+ * an extended option or the environment is wrong. Neither an error nor the backend's `location` holds a
+ * secret.
  */
 export async function openBackend(location: string, options: OpenBackendOptions = {}): Promise<Backend> {
   const { name, scheme, rest } = schemeOf(location);

@@ -67,6 +67,8 @@ describe('watched by somebody', () => {
   const channel = tracingChannel(BACKEND_CHANNEL);
   const ignore = (): undefined => undefined;
   beforeAll(() => channel.asyncEnd.subscribe(ignore));
-  afterAll(() => void channel.asyncEnd.unsubscribe(ignore));
+  afterAll(() => {
+    channel.asyncEnd.unsubscribe(ignore);
+  });
   describeBackend(suite, 'memory', async () => wrap(memoryBackend(), withObserve()), { traits: all });
 });

@@ -163,15 +163,28 @@ describe('secrets', () => {
   const encoded = secret.map((text) => encodeURIComponent(text));
   /** A secret, and a location in which it is one. */
   const places: fc.Arbitrary<readonly [string, string]>[] = [
-    ...['rest:https://me:SECRET@host:8000/a/', 'rest:http://:SECRET@host', 'rest:https://me:SECRET@'],
-    ...['rest:https//me:SECRET@host/', 'rest:me:SECRET@host', 'rest:ftp://me:SECRET@host/'],
-    ...['rest:https://host/?key=SECRET', 'rest:https://host/#SECRET', 'rest:https://me:SECRET@host:99999/'],
-    ...['s3:https://AKIA:SECRET@host/bucket', 's3:AKIA:SECRET@host/bucket', 's3://AKIA:SECRET@bucket/prefix'],
-    ...['s3:https://host/bucket?X-Amz-Signature=SECRET', 'sftp:me:SECRET@127.0.0.1:/srv'],
-    ...['sftp://me:SECRET@127.0.0.1:1/srv', 'sftp://me:SECRET@127.0.0.1:1', 'sftp:SECRET'],
-    ...['https://me:SECRET@host/', 'me:SECRET@host', 'azure:x:SECRET', ':SECRET'],
+    'rest:https://me:SECRET@host:8000/a/',
+    'rest:http://:SECRET@host',
+    'rest:https://me:SECRET@',
+    'rest:https//me:SECRET@host/',
+    'rest:me:SECRET@host',
+    'rest:ftp://me:SECRET@host/',
+    'rest:https://host/?key=SECRET',
+    'rest:https://host/#SECRET',
+    'rest:https://me:SECRET@host:99999/',
+    's3:https://AKIA:SECRET@host/bucket',
+    's3:AKIA:SECRET@host/bucket',
+    's3://AKIA:SECRET@bucket/prefix',
+    's3:https://host/bucket?X-Amz-Signature=SECRET',
+    'sftp:me:SECRET@127.0.0.1:/srv',
+    'sftp://me:SECRET@127.0.0.1:1/srv',
+    'sftp://me:SECRET@127.0.0.1:1',
+    'https://me:SECRET@host/',
+    'me:SECRET@host',
+    'azure:x:SECRET',
+    ':SECRET',
   ].flatMap((location) =>
-    [secret, encoded].map((text) => text.map((s) => [s, location.replace('SECRET', () => s)] as const)),
+    [secret, encoded].map((text) => text.map((hidden) => [hidden, location.replace('SECRET', () => hidden)] as const)),
   );
 
   it('are neither in the location of a backend nor in an error', async () => {

@@ -1,5 +1,5 @@
 /** Opening what the global flags name. */
-import type { Backend, Repository, RepositoryCache } from 'restic-engine';
+import type { Backend, Repository, RepositoryCache, RetryOptions } from 'restic-engine';
 import { lookAtOldCaches, openCache } from './cache.ts';
 import type { CacheKind } from './cache.ts';
 import type { Context } from './context.ts';
@@ -16,11 +16,16 @@ const ATTEMPTS = 3;
 export type Engine = typeof import('restic-engine');
 
 /** The place of a repository; calls that fail for a passing reason are repeated. The caller disposes of it. */
-export async function openPlace(context: Context, engine: Engine, sources: RepositorySources): Promise<Backend> {
+export async function openPlace(
+  context: Context,
+  engine: Engine,
+  sources: RepositorySources,
+  limits: Pick<RetryOptions, 'attempts'> = {},
+): Promise<Backend> {
   const { env, globals, ui } = context;
   const { options, uploadLimit, downloadLimit } = globals.transport;
-  const limits = { ...(uploadLimit && { upload: uploadLimit }), ...(downloadLimit && { download: downloadLimit }) };
-  context.line ??= uploadLimit || downloadLimit ? engine.bandwidth(limits) : undefined;
+  const rates = { ...(uploadLimit && { upload: uploadLimit }), ...(downloadLimit && { download: downloadLimit }) };
+  context.line ??= uploadLimit || downloadLimit ? engine.bandwidth(rates) : undefined;
   const place = await engine.openBackend(await repositoryLocation(sources), {
     options,
     env,
@@ -29,6 +34,7 @@ export async function openPlace(context: Context, engine: Engine, sources: Repos
   });
   context.location = place.location;
   const retry = engine.withRetry({
+    ...limits,
     onRetry: ({ operation, delayMs, error }) => {
       const seconds = (delayMs / 1000).toFixed(1);
       if (ui.verbosity > 0) ui.warn(`${operation} returned error, retrying after ${seconds}s: ${error.message}`);

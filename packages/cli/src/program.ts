@@ -36,6 +36,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/check.ts')).defineCheck,
   },
   {
+    name: 'check-backend',
+    summary: 'Test a place for repositories',
+    load: async () => (await import('./commands/check-backend.ts')).defineCheckBackend,
+  },
+  {
     name: 'diff',
     summary: 'Show differences between two snapshots',
     load: async () => (await import('./commands/diff.ts')).defineDiff,
@@ -74,6 +79,11 @@ const COMMANDS: readonly Entry[] = [
     name: 'ls',
     summary: 'List files in a snapshot',
     load: async () => (await import('./commands/ls.ts')).defineLs,
+  },
+  {
+    name: 'options',
+    summary: 'Print list of extended options',
+    load: async () => (await import('./commands/options.ts')).defineOptions,
   },
   {
     name: 'prune',
@@ -124,7 +134,7 @@ const COMMANDS: readonly Entry[] = [
 
 /** restic's commands that are not here yet: who calls one is told so. */
 const MISSING: ReadonlySet<string> = new Set(
-  'copy features generate migrate mount options recover rewrite self-update'.split(' '),
+  'copy features generate migrate mount recover rewrite self-update'.split(' '),
 );
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */

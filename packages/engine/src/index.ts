@@ -35,6 +35,7 @@ export type { TimeZone } from '@restic-engine/repo-format';
 // where they live
 export {
   bandwidth,
+  checkBackend,
   extendedOptions,
   isLocalLocation,
   localBackend,
@@ -48,6 +49,7 @@ export {
 export type {
   Bandwidth,
   BandwidthOptions,
+  CheckBackendOptions,
   Environment,
   ExtendedOption,
   HttpOptions,
@@ -55,7 +57,6 @@ export type {
   MemoryOptions,
   OpenBackendOptions,
   RestOptions,
-  SftpOptions,
   S3Credentials,
   S3Options,
   SftpOptions,
@@ -70,7 +71,7 @@ export {
   withRetry,
   wrap,
 } from '@restic-engine/backends';
-export type { BackendEvent, RetryOptions, Wrapper } from '@restic-engine/backends';
+export type { BackendEvent, BackendVerdict, RetryOptions, Wrapper } from '@restic-engine/backends';
 export {
   cacheSize,
   defaultCacheFolder,

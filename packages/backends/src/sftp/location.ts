@@ -29,7 +29,7 @@ function parsePlain(rest: string): SftpLocation {
   const [, authority = '', path = ''] = /^((?:[^:[]*@)?\[[^\]]*\]|[^:]*):(.*)$/s.exec(rest) ?? [];
   if (authority === '') throw wrong('it has no host and path');
   // `user:password@host:/path`, whose password would be taken for the path, and shown.
-  if (/^[^/]*@[^/]*:/.test(path)) throw wrong(NO_PASSWORD);
+  if (/^[^/].*@[^/]*:/s.test(path)) throw wrong(NO_PASSWORD);
   return { ...parseAuthority(authority, (text) => text), path: cleaned(path) };
 }
 
