@@ -29,7 +29,9 @@ export async function readRange(
   const { body } = response;
   try {
     checkRange(response, range, path);
-    return await body.read(range.length);
+    const bytes = await body.read(range.length);
+    if (bytes.length !== range.length) throw broken('load', path, 'it is shorter than it says');
+    return bytes;
   } finally {
     await body.discard();
   }
@@ -47,13 +49,14 @@ function checkRange(response: HttpResponse, range: ByteRange, path: string): voi
   throw broken('load', path, 'it is not the range that was asked for');
 }
 
-/** Which bytes of how many are in the body; NaN where it is not said (RFC 9110 §14.4). */
+/** Which bytes of how many are in the body; NaN where it is not said, or not clearly (RFC 9110 §14.4). */
 function saidRange({ status, headers, body }: HttpResponse): { first: number; end: number; size: number } {
-  const length = body.announced ?? Number.NaN;
-  if (status !== 206) return { first: 0, end: length, size: length };
-  const [, first, , size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '') ?? [];
-  const end = Number(first) + length;
-  return { first: Number(first), end, size: size === '*' ? end : Number(size) };
+  const { announced } = body;
+  if (status !== 206) return { first: 0, end: announced ?? Number.NaN, size: announced ?? Number.NaN };
+  const [, from, to, of] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '') ?? [];
+  const [first, end] = [Number(from), Number(to) + 1];
+  const agrees = announced === undefined || announced === end - first;
+  return { first, end: agrees ? end : Number.NaN, size: of === '*' ? end : Number(of) };
 }
 
 /** Reads the size of a file from the answer to HEAD. */
