@@ -34,7 +34,7 @@ const rooms: Readonly<Record<string, Room>> = {
     may: ['repo-format'],
     node: ['crypto', ...quiet],
     doors: [
-      { files: ['src/pool/threads.ts'], node: ['worker_threads', 'crypto', 'process', ...quiet] },
+      { files: ['src/pool/threads.ts'], node: ['worker_threads', 'crypto', 'module', 'process', ...quiet] },
       { files: ['src/node-platform.ts'], node: ['crypto', 'fs', 'process', ...quiet] },
     ],
   },

@@ -4,6 +4,8 @@
  * A worker imports a task's module once and runs bodies as messages arrive; several may be waiting for answers at the
  * same time. Messages carry a number that names the run.
  */
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { abortedError, CODES, EngineError, type Code, type ErrorContext } from '@restic-engine/repo-format';
@@ -18,6 +20,13 @@ const YOUNG_GENERATION_MB = 6;
 
 /** Options of the process that are for workers too: how modules are found, and profiles. Not `--eval` and the like. */
 const INHERITED = /^(?:--conditions=|--(?:cpu|heap)-prof)/;
+
+/** A program that keeps compiled code has it for its own thread only, unless the environment says so. */
+function compileCache(): { readonly NODE_COMPILE_CACHE?: string } {
+  const folder = getCompileCacheDir();
+  // Node makes a folder for its version below the one it is given.
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) };
+}
 
 interface RunMessage {
   readonly kind: 'run';
@@ -94,6 +103,7 @@ class Thread {
       workerData: BRAND,
       name: 'restic-engine',
       execArgv: process.execArgv.filter((option) => INHERITED.test(option)),
+      env: { ...process.env, ...compileCache() },
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
