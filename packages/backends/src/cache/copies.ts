@@ -101,7 +101,6 @@ export class Copies {
     const handle = await this.#open(file);
     if (handle === undefined) return undefined;
     try {
-      if (!(await handle.stat()).isFile()) throw new EngineError('corrupt', 'a copy in the cache is no file');
       return await readFrom(handle, range, file, signal);
     } finally {
       await handle.close();
@@ -150,7 +149,7 @@ export class Copies {
     await Promise.all(
       prefixes.map(async (prefix) => {
         for (const name of await entries(join(folder, prefix))) {
-          if (isId(name) && name.startsWith(prefix)) names.add(name);
+          if (isId(name)) names.add(name);
           else if (TEMPORARY.test(name)) await dropAbandoned(join(folder, prefix, name));
         }
       }),

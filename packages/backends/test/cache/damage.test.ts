@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   rmSync,
@@ -88,6 +89,17 @@ describe.each(['index', 'snapshot'] as const)('a copy of type %s', (type) => {
   });
 });
 
+it.each(Object.entries(DAMAGES))('a copy that %s is replaced when the file is written', async (_, damage) => {
+  await using place = await makePlace();
+  const { file, content } = fileOf('index', SIZE, 1);
+  await place.open().save(file, [content]);
+  damage(place.copyOf(file));
+  await place.open().save(file, [content]);
+  expect(place.has(file, content)).toBe(true);
+  expect(lstatSync(place.copyOf(file)).isFile()).toBe(true);
+  expect(place.notices).toEqual([]);
+});
+
 describe('a copy of a pack', () => {
   const { 'is a pipe that nobody writes to': pipe } = UNIX;
   const seen = { ...DAMAGES, ...(process.platform === 'win32' || !pipe ? {} : { 'is a pipe': pipe }) };
@@ -130,6 +142,7 @@ describe('a copy of a pack', () => {
     }
     // Two copies, the ten that asked for the store, and the eight that did without a copy.
     expect(place.calls).toHaveLength(20);
+    await backend.load(file, PART);
     expect(place.has(file, content)).toBe(false);
   });
 
