@@ -29,9 +29,9 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'UND_ERR_PRX_TLS',
 ]);
 
-/** How a server says that it wants a client certificate, or another one. */
+/** The alerts of a server that wants a client certificate, or another one; OpenSSL names them by versions of TLS. */
 const CLIENT_CERTIFICATE =
-  /^ERR_SSL_(?:TLSV13_ALERT_CERTIFICATE_REQUIRED|SSLV3_ALERT_(?:BAD|UNSUPPORTED)_CERTIFICATE|SSLV3_ALERT_CERTIFICATE_\w+|TLSV1_ALERT_(?:UNKNOWN_CA|ACCESS_DENIED))$/;
+  /^ERR_SSL_.*_ALERT_(?:(?:BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
 
 const ADVICE = new Map<string, string>([
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS: is it http: rather than https:?'],
@@ -40,12 +40,14 @@ const ADVICE = new Map<string, string>([
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer was cut short'],
 ]);
 
+const REFUSED = 'the server asks for a client certificate that it trusts';
+
 /** What undici and the system report for a request to `url`. */
 export function transportError(cause: unknown, url: URL): EngineError {
   if (EngineError.is(cause)) return cause;
   const system = codeOf(cause) ?? 'unknown';
   const code = isBadHttp(cause) ? 'corrupt' : classify(system);
-  const advice = ADVICE.get(system) ?? messageOf(cause);
+  const advice = code === 'unauthorized' ? REFUSED : (ADVICE.get(system) ?? messageOf(cause));
   return new EngineError(code, `${url.host}: ${advice}`, { host: url.host, system }, { cause: copyOf(cause) });
 }
 

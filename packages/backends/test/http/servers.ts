@@ -15,10 +15,19 @@ export interface TestServer extends AsyncDisposable {
   readonly sockets: readonly Socket[];
 }
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export async function startHttp(handler: Handler, tls?: ServerOptions): Promise<TestServer> {
-  const server = tls === undefined ? createHttpServer(handler) : createHttpsServer(tls, handler);
+  const listener = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      await handler(request, response);
+    } catch (error) {
+      // The test has cut the connection.
+      response.destroy(error instanceof Error ? error : undefined);
+    }
+  };
+  const handle = (request: IncomingMessage, response: ServerResponse): void => void listener(request, response);
+  const server = tls === undefined ? createHttpServer(handle) : createHttpsServer(tls, handle);
   return started(server, tls === undefined ? 'http' : 'https');
 }
 

@@ -1,0 +1,131 @@
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { openHttpClient } from '../../src/http/client.ts';
+import { proxyFrom } from '../../src/http/proxy.ts';
+import type { Environment } from '../../src/scheme.ts';
+import { fixture, startHttp } from './servers.ts';
+
+/** The proxy's host for `url`. */
+function hostOf(env: Environment, url: string): string | undefined {
+  return proxyFrom(env)(new URL(url))?.host;
+}
+
+describe('the proxy of a request', () => {
+  it('is that of its scheme, in capitals or not', () => {
+    const env = { HTTP_PROXY: 'http://one:1', https_proxy: 'two:2' };
+    expect(hostOf(env, 'http://a.example/')).toBe('one:1');
+    expect(hostOf(env, 'https://a.example/')).toBe('two:2');
+    expect(hostOf({ HTTP_PROXY: 'one:1' }, 'https://a.example/')).toBeUndefined();
+    expect(hostOf({ HTTP_PROXY: '' }, 'http://a.example/')).toBeUndefined();
+    expect(hostOf({ HTTPS_PROXY: 'big:1', https_proxy: 'small:1' }, 'https://a.example/')).toBe('big:1');
+  });
+
+  it('is none for this machine', () => {
+    const env = { HTTP_PROXY: 'http://one:1' };
+    for (const host of ['localhost', 'LOCALHOST.', '127.0.0.1', '127.9.9.9', '[::1]', '[0:0:0:0:0:0:0:1]']) {
+      expect(hostOf(env, `http://${host}:8000/`), host).toBeUndefined();
+    }
+    expect(hostOf(env, 'http://localhost.example/')).toBe('one:1');
+    expect(hostOf(env, 'http://128.0.0.1/')).toBe('one:1');
+  });
+
+  for (const [noProxy, url, proxied] of [
+    ['*', 'http://a.example/', false],
+    ['b.example, *', 'http://a.example/', false],
+    ['a.example', 'http://a.example/', false],
+    ['A.Example', 'http://a.example./', false],
+    ['a.example', 'http://x.a.example/', false],
+    ['a.example', 'http://xa.example/', true],
+    ['.a.example', 'http://a.example/', true],
+    ['.a.example', 'http://x.a.example/', false],
+    ['*.a.example', 'http://x.a.example/', false],
+    ['*.a.example', 'http://a.example/', true],
+    ['a.example:80', 'http://a.example/', false],
+    ['a.example:81', 'http://a.example/', true],
+    ['a.example:81', 'http://a.example:81/', false],
+    ['10.1.2.3', 'http://10.1.2.3/', false],
+    ['10.1.2.3:81', 'http://10.1.2.3/', true],
+    ['10.0.0.0/8', 'http://10.1.2.3/', false],
+    ['10.0.0.0/8', 'http://11.1.2.3/', true],
+    ['10.0.0.0/99', 'http://10.1.2.3/', true],
+    ['10.0.0.0/8', 'http://a10.example/', true],
+    ['2001:db8::/32', 'http://[2001:db8::5]/', false],
+    ['2001:db8::5', 'http://[2001:db8::5]/', false],
+    ['[2001:db8::5]:80', 'http://[2001:db8::5]/', false],
+    ['[2001:db8::5]:81', 'http://[2001:db8::5]/', true],
+    ['b.example,,', 'http://a.example/', true],
+  ] as const) {
+    it(`is ${proxied ? 'used' : 'left out'} for ${url} with NO_PROXY=${noProxy}`, () => {
+      expect(hostOf({ HTTP_PROXY: 'one:1', NO_PROXY: noProxy }, url)).toBe(proxied ? 'one:1' : undefined);
+    });
+  }
+
+  it('is a URL, and a wrong one is not told', () => {
+    for (const value of ['ftp://user:secret@one', 'http://user:secret@:x', 'user:secret@ one']) {
+      const env = { HTTPS_PROXY: value };
+      expect(() => proxyFrom(env)).toThrow(expect.objectContaining({ code: 'bad-request' }));
+      try {
+        proxyFrom(env);
+      } catch (error) {
+        expect(inspect(error, { depth: null })).not.toContain('secret');
+      }
+    }
+  });
+});
+
+/** A proxy that sends everything to one port of this machine, whatever host is asked for. */
+async function startProxy(port: number) {
+  const seen: string[] = [];
+  const sockets: Socket[] = [];
+  const server = createServer((request, response) => {
+    seen.push(`${request.method} ${request.url} ${request.headers['proxy-authorization']}`);
+    response.end('from the proxy');
+  });
+  server.on('connection', (socket: Socket) => void sockets.push(socket));
+  server.on('connect', (request, socket) => {
+    seen.push(`CONNECT ${request.url} ${request.headers['proxy-authorization']}`);
+    const onward = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+    onward.pipe(socket).pipe(onward);
+    sockets.push(onward);
+    for (const each of [onward, socket]) each.on('error', () => onward.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    seen,
+    url: `http://user:se%40cret@127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+describe('requests through a proxy', () => {
+  const credentials = `Basic ${Buffer.from('user:se@cret').toString('base64')}`;
+
+  it('are handed to it in the clear for http', async () => {
+    await using proxy = await startProxy(1);
+    await using client = await openHttpClient({ connections: 1, env: { HTTP_PROXY: proxy.url } });
+    const url = new URL('http://some.invalid/path?query');
+    const response = await client.request({ method: 'GET', url, headers: {} });
+    expect(Buffer.from(await response.body.read(100)).toString()).toBe('from the proxy');
+    expect(proxy.seen).toEqual([`GET http://some.invalid/path?query ${credentials}`]);
+  });
+
+  it('pass it unread for https, and the certificate of the server counts', async () => {
+    const tls = { cert: fixture('other-host'), key: fixture('other-host') };
+    await using server = await startHttp((_, response) => void response.end('from the server'), tls);
+    await using proxy = await startProxy(server.port);
+    const options = { connections: 1, env: { HTTPS_PROXY: proxy.url }, caCertificates: [fixture('ca')] };
+    await using client = await openHttpClient(options);
+    const url = new URL('https://other.invalid/path');
+    const response = await client.request({ method: 'GET', url, headers: {} });
+    expect(Buffer.from(await response.body.read(100)).toString()).toBe('from the server');
+    expect(proxy.seen).toEqual([`CONNECT other.invalid:443 ${credentials}`]);
+    const wrong = client.request({ method: 'GET', url: new URL('https://another.invalid/'), headers: {} });
+    await expect(wrong).rejects.toMatchObject({ code: 'untrusted' });
+  });
+});
