@@ -105,9 +105,11 @@ class RestBackend implements Backend {
     if (type === 'config') return;
     const path = `${folderOf(type)}/`;
     const response = await this.#send('GET', path, call);
-    if (isMissingFolder(response)) {
+    if (response.status === 404) {
       await response.body.discard();
-      return;
+      if (!isRclone(response)) return;
+      // It lists a missing folder as an empty one, and says 404 of errors of its own.
+      throw new EngineError('io', `list ${path}: the server fails (HTTP 404 from rclone)`, { file: path, status: 404 });
     }
     if (response.status !== 200) throw await this.#refused(response, 'list', path);
     const stat = (name: string): Promise<{ readonly size: number }> => this.stat({ type, name }, call);
@@ -173,7 +175,6 @@ function isSuccess({ status }: HttpResponse): boolean {
   return status >= 200 && status < 300;
 }
 
-/** rclone lists a missing folder as an empty one, and says 404 of errors of its own. */
-function isMissingFolder({ status, headers }: HttpResponse): boolean {
-  return status === 404 && headers['server']?.startsWith('rclone/') !== true;
+function isRclone({ headers }: HttpResponse): boolean {
+  return headers['server']?.startsWith('rclone/') === true;
 }

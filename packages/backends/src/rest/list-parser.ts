@@ -112,7 +112,8 @@ class Splitter {
       else if (byte === COMMA && this.#depth === 0) comma = index;
       else if (byte === OPEN_OBJECT || byte === OPEN_LIST) this.#depth += 1;
       else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
-        if (this.#depth === 0) return { comma, close: index };
+        if (this.#depth === 0 && byte === CLOSE_LIST) return { comma, close: index };
+        if (this.#depth === 0) throw notAListing('it is not JSON');
         this.#depth -= 1;
       }
     }
