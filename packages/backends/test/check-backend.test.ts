@@ -58,6 +58,15 @@ describe('checkBackend', () => {
     expect(await namesIn(place)).toEqual([]);
   });
 
+  it('takes both, servers that replace a file and servers that refuse to, where the protocol leaves it open', async () => {
+    for (const place of [memoryBackend(), memoryBackend({ atomicReplace: false })]) {
+      const traits = memoryBackend({ atomicReplace: false }).traits;
+      const verdicts = await Array.fromAsync(checkBackend(onePlace(place, { traits })));
+      expect(broken(verdicts)).toEqual([]);
+      expect(await namesIn(place)).toEqual([]);
+    }
+  });
+
   it('notices secrets', async () => {
     const open = onePlace(memoryBackend(), { location: 'hunter2' });
     const verdicts = await Array.fromAsync(checkBackend(open, { secrets: ['hunter2'] }));

@@ -76,8 +76,8 @@ export interface Backend extends AsyncDisposable {
   /** Removing what is not there is success. */
   remove(file: FileHandle, call?: Call): Promise<void>;
   /**
-   * Takes back what `create` of this object made of folders, as far as they are empty. Absent where there are no folders,
-   * or no way to remove them.
+   * Takes back the folders, or the bucket, that `create` of this object made, as far as they are empty. Absent where
+   * there is no way to remove them.
    */
   removeFolders?(call?: Call): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { Backend, Call, FileHandle, FileType } from '@restic-engine/repo-fo
 import type { CheckBackendOptions, BackendVerdict } from '../check-backend.ts';
 import { filePath } from '../layout.ts';
 import { changedTraits, override } from '../wrap/wrap.ts';
-import { inParallel } from './content.ts';
+import { handleFor, inParallel } from './content.ts';
 import { describeBackend } from './describe-backend.ts';
 
 const TIMEOUT_MS = 5 * 60_000;
@@ -25,12 +25,11 @@ export async function* checkPlace(
       throw new EngineError('denied', message);
     }
     if (removes) await scratch.create(signal);
+    const found = removes ? { atomicReplace: await scratch.replaces(signal) } : { canRemove: false };
     let place = 0;
     const make = async (): Promise<Backend> => {
       const backend = await open(removes ? 0 : (place += 1));
-      return scratch.record(
-        removes ? backend : override(backend, { traits: changedTraits(backend, { canRemove: false }) }),
-      );
+      return scratch.record(override(backend, { traits: changedTraits(backend, found) }));
     };
     for (const promise of promisesOf(make, options)) {
       throwIfAborted(signal);
@@ -98,7 +97,28 @@ class Scratch {
       return true;
     } catch (error) {
       if (EngineError.is(error, 'denied')) return false;
+      // There is not even a bucket yet.
+      if (!EngineError.is(error, 'not-found')) throw error;
+      return true;
+    }
+  }
+
+  /** Some protocols leave it to the server whether a name can be saved again. */
+  async replaces(signal: AbortSignal | undefined): Promise<boolean> {
+    const { traits } = this.#backend;
+    if (traits.atomicReplace) return true;
+    const content = randomBytes(32);
+    const file = handleFor('lock', content);
+    this.#saved.set(filePath(file), file);
+    try {
+      await this.#backend.save(file, [content], { signal });
+      await this.#backend.save(file, [content], { signal });
+      return true;
+    } catch (error) {
+      if (EngineError.is(error, 'already-exists')) return false;
       throw error;
+    } finally {
+      await this.empty();
     }
   }
 

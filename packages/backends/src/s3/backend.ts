@@ -35,6 +35,8 @@ class S3Backend implements Backend {
   readonly #connection: Connection;
   readonly #options: S3Options;
   readonly #root: string;
+  /** By `create`. */
+  #madeBucket = false;
 
   constructor(connection: Connection, options: S3Options, connections: number) {
     const { endpoint, bucket, prefix = '' } = options;
@@ -58,8 +60,21 @@ class S3Backend implements Backend {
     const made = await this.#attempt('create', path, call, (client, options) =>
       client.send(new CreateBucketCommand(this.#bucket()), options),
     );
-    if (!(made instanceof S3Refusal) || made.s3Code === 'BucketAlreadyOwnedByYou') return;
-    throw made.toEngineError('create', path);
+    if (!(made instanceof S3Refusal)) this.#madeBucket = true;
+    else if (made.s3Code !== 'BucketAlreadyOwnedByYou') throw made.toEngineError('create', path);
+  }
+
+  /** There are no folders, but there may be a bucket that was made. */
+  async removeFolders(call?: Call): Promise<void> {
+    throwIfAborted(call?.signal);
+    if (!this.#madeBucket) return;
+    const { DeleteBucketCommand } = this.#connection.sdk;
+    const path = `bucket ${this.#options.bucket}`;
+    const removed = await this.#attempt('remove', path, call, (client, options) =>
+      client.send(new DeleteBucketCommand(this.#bucket()), options),
+    );
+    if (!(removed instanceof S3Refusal)) this.#madeBucket = false;
+    else if (removed.s3Code !== 'BucketNotEmpty') throw removed.toEngineError('remove', path);
   }
 
   async save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void> {

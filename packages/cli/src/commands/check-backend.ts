@@ -50,7 +50,9 @@ async function checkBackend(context: Context, location: string, leaveFiles: bool
   }
   if (ui.json)
     ui.line(JSON.stringify({ message_type: 'summary', location: context.location, kept, broken: broken.length }));
-  else ui.say(`${kept} promises kept, ${broken.length} broken`);
+  // The protocol has no request to remove them.
+  if (context.location?.startsWith('rest:')) ui.say(`empty folders stay on the server, below ${context.location}`);
+  ui.say(`${kept} promises kept, ${broken.length} broken`);
   if (broken.length > 0) throw new Incomplete(1, `this place does not do what backups rely on: ${broken.join('; ')}`);
 }
 

@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { makePrograms } from '../support/programs.ts';
+import { describeWithServers, KINDS, openPlace, placesOn } from './kinds.ts';
+import { showLogsOfFailures } from './logs.ts';
+
+// What a person is told of a server that is in order, and that nothing stays there.
+
+showLogsOfFailures();
+
+await describeWithServers('check-backend', KINDS, ({ kind, server, restic }) => {
+  it('finds every promise kept and leaves no file', async () => {
+    const places = await placesOn(server(), 'checked');
+    using programs = makePrograms(restic, { places });
+    const { status, stdout, stderr } = await programs.ours('check-backend');
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/\n\d+ promises kept, 0 broken\n$/);
+    for (const secret of places.ours.secrets) expect(stdout).not.toContain(secret);
+    const [, scratch = ''] = /^checking .*(restic-engine-check-[0-9a-f]+)/.exec(stdout) ?? [];
+    await using left = await openPlace(await server().place(`checked/${scratch}`));
+    for (const type of ['key', 'lock', 'snapshot', 'index', 'data'] as const) {
+      expect(await Array.fromAsync(left.list(type))).toEqual([]);
+    }
+    await expect(left.stat({ type: 'config', name: '' })).rejects.toMatchObject({ code: 'not-found' });
+    if (kind.protocol === 's3') {
+      // Neither is the bucket, which was not there before.
+      const saving = left.save({ type: 'lock', name: 'a'.repeat(64) }, []);
+      await expect(saving).rejects.toMatchObject({ code: 'not-found' });
+    }
+    const running = server();
+    if (kind.protocol === 'sftp' && 'folder' in running && typeof running.folder === 'function') {
+      expect(existsSync(String(running.folder('checked')))).toBe(false);
+    }
+  }, 120_000);
+});
