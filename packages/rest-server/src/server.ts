@@ -1,7 +1,7 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOfRequest, responseOf } from './http/fetch.ts';
-import { listen, listeningAt } from './http/listen.ts';
-import type { ListenAt, ListeningAt, TlsOptions } from './http/listen.ts';
+import { listen } from './http/listen.ts';
+import type { ListenAt, Listener, ListeningAt, TlsOptions } from './http/listen.ts';
 import { messageOf, send, whenGone } from './http/node.ts';
 import type { Sent } from './http/node.ts';
 import { ending } from './message.ts';
@@ -35,7 +35,7 @@ export interface RestServer extends AsyncDisposable {
 export function createRestServer(options: RestServerOptions): RestServer {
   const server = new NodeRestServer(resolveOptions(options));
   return {
-    handler: (request, response) => void server.handle(request, response),
+    handler: (request, response) => server.handle(request, response),
     fetch: (request) => server.fetch(request),
     listen: (at, { tls } = {}) => server.listen(at, tls),
     close: ({ graceMs = GRACE_MS } = {}) => server.close(graceMs),
@@ -54,7 +54,8 @@ interface Visit {
 class NodeRestServer {
   readonly #settings: Settings;
   readonly #protocol: Protocol;
-  readonly #servers = new Set<Server>();
+  readonly #listeners = new Set<Listener>();
+  readonly #visits = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
 
   constructor(settings: Settings) {
@@ -62,12 +63,21 @@ class NodeRestServer {
     this.#protocol = new Protocol(settings);
   }
 
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const visit = this.#handle(request, response);
+    this.#visits.add(visit);
+    void visit.then(() => this.#visits.delete(visit));
+  }
+
+  /** Resolves when the client has the answer, or has gone. Never rejects. */
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const closed = new Promise<void>((resolve) => response.once('close', () => resolve()));
     const message = messageOf(request, whenGone(response));
     const visit = visitOf(message, request.socket.remoteAddress);
     const answer = await this.#protocol.answer(message, visit.findings);
     if (this.#closing !== undefined) response.shouldKeepAlive = false;
     this.#record(visit, await send(answer, response, message.method, this.#settings.stallMs));
+    await closed;
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -79,9 +89,9 @@ class NodeRestServer {
 
   async listen(at: ListenAt, tls: TlsOptions | undefined): Promise<ListeningAt> {
     if (this.#closing !== undefined) throw new TypeError('the server is closed');
-    const server = await listen((request, response) => void this.handle(request, response), at, tls);
-    this.#servers.add(server);
-    return listeningAt(server, tls !== undefined);
+    const listener = await listen((request, response) => this.handle(request, response), at, tls);
+    this.#listeners.add(listener);
+    return listener.at;
   }
 
   close(graceMs: number): Promise<void> {
@@ -90,7 +100,9 @@ class NodeRestServer {
   }
 
   async #close(graceMs: number): Promise<void> {
-    await Promise.all([...this.#servers].map((server) => closeServer(server, graceMs)));
+    for (const listener of this.#listeners) listener.stop();
+    await settledWithin([...this.#visits], graceMs);
+    await Promise.all([...this.#listeners].map((listener) => listener.cut()));
     await this.#protocol.close();
   }
 
@@ -126,14 +138,9 @@ function visitOf(message: Message, remote: string | undefined): Visit {
   return { message, findings, remote, start: performance.now() };
 }
 
-async function closeServer(server: Server, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-  // A connection whose answer had begun when the closing did stays open behind it.
-  const sweep = setInterval(() => server.closeIdleConnections(), 100);
-  try {
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  } finally {
-    clearTimeout(timer);
-    clearInterval(sweep);
-  }
+async function settledWithin(work: readonly Promise<void>[], ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([Promise.allSettled(work), late]);
+  clearTimeout(timer);
 }

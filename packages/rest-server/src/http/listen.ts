@@ -5,7 +5,7 @@ import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 /** What a server shows to prove who it is. TLS 1.2 and later. */
 export interface TlsOptions {
@@ -41,7 +41,16 @@ const HEADERS_MS = 30_000;
 /** Connections are kept longer than clients keep them, so that none is closed while a request is on its way. */
 const KEEP_ALIVE_MS = 150_000;
 
-export async function listen(handler: RequestListener, at: ListenAt, tls: TlsOptions | undefined): Promise<Server> {
+/** A server at its place. */
+export interface Listener {
+  readonly at: ListeningAt;
+  /** Takes no more connections, and closes those on which nothing is going on. */
+  stop(): void;
+  /** Closes the connections that are left; resolves when they are gone. */
+  cut(): Promise<void>;
+}
+
+export async function listen(handler: RequestListener, at: ListenAt, tls: TlsOptions | undefined): Promise<Listener> {
   const options: ServerOptions = {
     headersTimeout: HEADERS_MS,
     // Large files over slow lines take their time; progress is watched where the bodies are.
@@ -57,7 +66,21 @@ export async function listen(handler: RequestListener, at: ListenAt, tls: TlsOpt
   }
   // Rejects with what the system says instead, for one that the port is in use.
   await once(server, 'listening');
-  return server;
+  // Node counts only those that have sent a request or had an answer, and that is not all.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  const closed = new Promise<void>((resolve) => server.once('close', () => resolve()));
+  return {
+    at: listeningAt(server, tls !== undefined),
+    stop: () => void server.close(),
+    cut() {
+      for (const socket of sockets) socket.destroy();
+      return closed;
+    },
+  };
 }
 
 function tlsOptions(
@@ -68,7 +91,7 @@ function tlsOptions(
   return clientCa === undefined ? proof : { ...proof, ca: clientCa, requestCert: true, rejectUnauthorized: true };
 }
 
-export function listeningAt(server: Server, tls: boolean): ListeningAt {
+function listeningAt(server: Server, tls: boolean): ListeningAt {
   const scheme = tls ? 'https' : 'http';
   const address = server.address();
   if (address === null || typeof address === 'string') return { url: `${scheme}+unix://${address ?? ''}:/`, port: 0 };
