@@ -104,11 +104,8 @@ class Splitter {
     let comma: number | undefined;
     for (let index = at; index < bytes.length; index += 1) {
       const byte = bytes[index];
-      if (this.#inText) {
-        if (this.#escaped) this.#escaped = false;
-        else if (byte === BACKSLASH) this.#escaped = true;
-        else if (byte === QUOTE) this.#inText = false;
-      } else if (byte === QUOTE) this.#inText = true;
+      if (this.#inText) this.#passText(byte);
+      else if (byte === QUOTE) this.#inText = true;
       else if (byte === COMMA && this.#depth === 0) comma = index;
       else if (byte === OPEN_OBJECT || byte === OPEN_LIST) this.#depth += 1;
       else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
@@ -118,6 +115,12 @@ class Splitter {
       }
     }
     return { comma, close: undefined };
+  }
+
+  #passText(byte: number | undefined): void {
+    if (this.#escaped) this.#escaped = false;
+    else if (byte === BACKSLASH) this.#escaped = true;
+    else if (byte === QUOTE) this.#inText = false;
   }
 
   #joined(chunk: Uint8Array): Uint8Array {
