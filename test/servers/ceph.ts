@@ -262,6 +262,8 @@ osd op num threads per shard = 1
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:${port} ssl_endpoint=127.0.0.1:${tlsPort} ssl_certificate=${folder}/tls.crt ssl_private_key=${folder}/tls.key
 rgw enable apis = s3
+# Else a gateway that was killed keeps the next one waiting for half a minute: it is told of changes.
+rgw cache enabled = false
 rgw thread pool size = 64
 rgw enable usage log = false
 rgw enable ops log = false

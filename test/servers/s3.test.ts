@@ -1,17 +1,183 @@
-import { describe, it } from 'vitest';
-import { describeBackend } from '../../packages/backends/src/conformance/index.ts';
-import { s3Backend } from '../../packages/backends/src/s3/open.ts';
+import { createHash } from 'node:crypto';
+import { describeBackend } from '@restic-engine/backends/conformance';
+import { openBackend } from 'restic-engine';
+import type { Backend } from 'restic-engine';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { startCeph } from './ceph.ts';
+import type { Ceph, Keys } from './ceph.ts';
+import { openPlace } from './kinds.ts';
 import { showLogsOfFailures } from './logs.ts';
 
-await describeWithPeer('ceph', 'S3', async (peer) => {
-  showLogsOfFailures();
-  const ceph = await startCeph(peer);
-  let n = 0;
-  describeBackend({ describe, it }, 's3', async () => {
-    const b = await s3Backend({ endpoint: `http://127.0.0.1:${ceph.port}`, bucket: `bucket${++n}`, credentials: { accessKeyId: ceph.keys.AWS_ACCESS_KEY_ID, secretAccessKey: ceph.keys.AWS_SECRET_ACCESS_KEY } });
-    await b.create();
-    return b;
+// What is S3's own; what all servers have in common is tested on this one, too, in the files beside.
+
+showLogsOfFailures();
+
+const KEY = 'key' as const;
+const content = (seed: number): Uint8Array => createHash('sha512').update(String(seed)).digest();
+const fileOf = (bytes: Uint8Array) => ({ type: KEY, name: createHash('sha256').update(bytes).digest('hex') });
+
+/** The code of the error that `work` rejects with. */
+const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'it did not fail',
+    (error: { code: unknown }) => error.code,
+  );
+
+await describeWithPeer('ceph', 'S3', (peer) => {
+  const running: Ceph[] = [];
+  beforeAll(async () => void running.push(await startCeph(peer)));
+  afterAll(() => running[0]?.[Symbol.asyncDispose]());
+  const ceph = (): Ceph => {
+    const [found] = running;
+    if (found === undefined) throw new Error('it has not been started yet');
+    return found;
+  };
+  const open = (place: string, keys: Keys, options: Record<string, string> = {}): Promise<Backend> =>
+    openBackend(`s3:http://127.0.0.1:${ceph().port}/${place}`, { env: { ...keys }, options });
+
+  let places = 0;
+  const secrets: string[] = [];
+  const make = async () => {
+    places += 1;
+    const place = await ceph().place(`place-${places}/a folder/ä&+=@,'()`);
+    secrets.push(...place.secrets);
+    return openPlace(place);
+  };
+  describeBackend({ describe, it }, 'Ceph', make, {
+    traits: { connections: 5, atomicReplace: true, listAfterWrite: true, canRemove: true },
+    secrets,
+  });
+
+  describe('who may not', () => {
+    const bytes = content(1);
+    const file = fileOf(bytes);
+    beforeAll(async () => {
+      await using backend = await open('mine/p', ceph().keys);
+      await backend.create();
+      await backend.save(file, [bytes]);
+    });
+
+    it.each([
+      ['has a wrong secret', { AWS_SECRET_ACCESS_KEY: 'wrong' }],
+      ['has a wrong key', { AWS_ACCESS_KEY_ID: 'AKIAUNKNOWN' }],
+    ])('use it because he %s is unauthorized', async (_, wrong) => {
+      await using backend = await open('mine/p', { ...ceph().keys, ...wrong });
+      const codes = await Promise.all(
+        [
+          backend.load(file),
+          backend.load(file, { offset: 1, length: 2 }),
+          backend.stat(file),
+          backend.save(file, [bytes]),
+          backend.remove(file),
+          Array.fromAsync(backend.list(KEY)),
+        ].map(codeOf),
+      );
+      expect(codes).toEqual(Array(6).fill('unauthorized'));
+    });
+
+    it('write may read', async () => {
+      await using backend = await open('mine/p', ceph().readOnlyKeys);
+      await backend.create();
+      expect(await Array.fromAsync(backend.list(KEY))).toEqual([{ name: file.name, size: bytes.length }]);
+      expect(Buffer.compare(await backend.load(file), bytes)).toBe(0);
+      const other = content(2);
+      await expect(backend.save(fileOf(other), [other])).rejects.toMatchObject({ code: 'denied' });
+      await expect(backend.remove(file)).rejects.toMatchObject({ code: 'denied' });
+    });
+
+    it('look into the bucket of somebody else is denied', async () => {
+      await using backend = await open('mine/p', await ceph().userWithQuota(1_000_000));
+      // That it is there is all that is told.
+      await backend.create();
+      await expect(backend.load(file)).rejects.toMatchObject({ code: 'denied' });
+      await expect(backend.stat(file)).rejects.toMatchObject({ code: 'denied' });
+      await expect(Array.fromAsync(backend.list(KEY))).rejects.toMatchObject({ code: 'denied' });
+    });
+
+    it('know who he is gets what is public: nothing', async () => {
+      await using backend = await open('mine/p', ceph().keys, { 's3.unsafe-anonymous-auth': 'true' });
+      await expect(backend.load(file)).rejects.toMatchObject({ code: 'denied' });
+    });
+  });
+
+  it('says that there is no bucket', async () => {
+    await using backend = await open('missing', ceph().keys);
+    await expect(backend.load({ type: 'config', name: '' })).rejects.toThrow('there is no such bucket');
+    expect(await Array.fromAsync(backend.list(KEY))).toEqual([]);
+  });
+
+  it('says that the quota is used up', async () => {
+    await using backend = await open('small', await ceph().userWithQuota(100_000));
+    await backend.create();
+    const save = async (seed: number): Promise<void> => {
+      const bytes = Buffer.alloc(40_000, content(seed));
+      await backend.save(fileOf(bytes), [bytes]);
+    };
+    const saves = async (): Promise<void> => {
+      for (let seed = 0; seed < 100; seed += 1) await save(seed);
+    };
+    await expect(saves()).rejects.toMatchObject({ code: 'no-space' });
+  });
+
+  it.each([-3_600_000, 3_600_000])('says that the clock is wrong by %i ms', async (wrong) => {
+    await using backend = await open('clock', ceph().keys);
+    await backend.create();
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + wrong });
+    try {
+      const bytes = content(3);
+      const works = [backend.save(fileOf(bytes), [bytes]), Array.fromAsync(backend.list(KEY))];
+      expect(await Promise.all(works.map(codeOf))).toEqual(['clock-skew', 'clock-skew']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('keeps no file whose content is not what its name says', async () => {
+    await using backend = await open('names', ceph().keys);
+    await backend.create();
+    const file = fileOf(content(4));
+    await expect(backend.save(file, [content(5)])).rejects.toMatchObject({ code: 'corrupt' });
+    await expect(backend.stat(file)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('lists more than a page with the older request, too', async () => {
+    const names: string[] = [];
+    for (const [options, first] of [
+      [{}, 0],
+      [{ 's3.list-objects-v1': 'true' }, 600],
+    ] as const) {
+      await using backend = await open('many/p', ceph().keys, options);
+      await backend.create();
+      const saves = Array.from({ length: 600 }, async (_, index) => {
+        const bytes = content(first + index);
+        names.push(fileOf(bytes).name);
+        await backend.save(fileOf(bytes), [bytes]);
+      });
+      await Promise.all(saves);
+      const listed = (await Array.fromAsync(backend.list(KEY))).map(({ name }) => name);
+      expect(listed.sort()).toEqual(names.sort());
+    }
+  });
+
+  it('goes on after the server was started again', async () => {
+    await using backend = await open('again', ceph().keys);
+    await backend.create();
+    const bytes = content(6);
+    await backend.save(fileOf(bytes), [bytes]);
+    await ceph().restart();
+    await expect(backend.load(fileOf(bytes)).catch(() => backend.load(fileOf(bytes)))).resolves.toHaveLength(64);
+  });
+
+  it('speaks TLS to whom it trusts', async () => {
+    const location = `s3:https://localhost:${ceph().tlsPort}/safe`;
+    const env = { ...ceph().keys };
+    await using stranger = await openBackend(location, { env });
+    await expect(stranger.create()).rejects.toMatchObject({ code: 'untrusted' });
+    await using backend = await openBackend(location, { env, http: { caCertificates: [ceph().caCertificate] } });
+    await backend.create();
+    const bytes = content(7);
+    await backend.save(fileOf(bytes), [bytes]);
+    expect(await backend.stat(fileOf(bytes))).toEqual({ size: 64 });
   });
 });
