@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { describeWithPeer, peer } from '../peers/peers.ts';
 import { makePrograms } from '../support/programs.ts';
 import { describeWithServers, KINDS, openPlace, placesOn } from './kinds.ts';
 import { showLogsOfFailures } from './logs.ts';
+import { startRestServer } from './rest-server.ts';
 
 // What a person is told of a server that is in order, and that nothing stays there.
 
@@ -31,5 +33,20 @@ await describeWithServers('check-backend', KINDS, ({ kind, server, restic }) => 
     if (kind.protocol === 'sftp' && 'folder' in running && typeof running.folder === 'function') {
       expect(existsSync(String(running.folder('checked')))).toBe(false);
     }
+  }, 120_000);
+});
+
+await describeWithPeer('rest-server', 'rest-server that only takes in: check-backend', (program) => {
+  it('stores nothing unless it is told to, and then finds every promise kept', async () => {
+    const restic = await peer('restic');
+    if (restic === undefined) throw new Error('restic is a peer of every machine');
+    await using server = await startRestServer(program, { flags: ['--append-only'] });
+    using programs = makePrograms(restic, { places: await placesOn(server, 'checked') });
+    const refused = await programs.ours('check-backend');
+    expect([refused.status, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(/append-only.*\n.*--leave-files/);
+    const { status, stdout, stderr } = await programs.ours('check-backend', '--leave-files');
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/\n\d+ promises kept, 0 broken\n$/);
   }, 120_000);
 });

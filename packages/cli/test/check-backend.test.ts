@@ -53,6 +53,8 @@ describe('check-backend', () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/^Fatal: /);
     expect((await runProgram(['check-backend'])).stderr).toContain('specify repository location');
+    // With the place below, this would be a bucket.
+    expect((await runProgram(['check-backend', 's3:host'])).stderr).toContain('the bucket is missing');
   });
 });
 

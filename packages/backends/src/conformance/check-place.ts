@@ -22,7 +22,7 @@ export async function* checkPlace(
     const removes = await scratch.removes(signal);
     if (!removes && !leaveFiles) {
       const message = 'this place is append-only: what is stored to check it could not be removed again';
-      throw new EngineError('denied', message);
+      throw new EngineError('denied', message, { appendOnly: true });
     }
     if (removes) await scratch.create(signal);
     const found = removes ? { atomicReplace: await scratch.replaces(signal) } : { canRemove: false };

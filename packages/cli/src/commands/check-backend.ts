@@ -34,25 +34,33 @@ async function checkBackend(context: Context, location: string, leaveFiles: bool
     const below = engine.locationBelow(location, place === 0 ? name : `${name}-${place}`);
     return openPlace(context, engine, { location: below, file: undefined }, { attempts: ATTEMPTS });
   };
+  // What is wrong with the location itself should be told of it, not of the place below.
+  await (await openPlace(context, engine, { location, file: undefined }))[Symbol.asyncDispose]();
   const secrets = SECRETS.flatMap((variable) => env[variable] || []);
   const broken: string[] = [];
   let kept = 0;
+  let place = '';
   try {
     for await (const verdict of engine.checkBackend(open, { secrets, leaveFiles, signal })) {
-      if (kept + broken.length === 0) ui.say(`checking ${context.location}`);
+      if (place === '') {
+        place = context.location ?? '';
+        ui.say(`checking ${place}`);
+      }
       tell(context, verdict);
       if (verdict.kept) kept += 1;
       else broken.push(verdict.name);
     }
   } catch (error) {
-    if (!engine.EngineError.is(error, 'denied') || leaveFiles) throw error;
+    if (!engine.EngineError.is(error, 'denied') || error.context['appendOnly'] !== true) throw error;
     throw new Fatal(`${error.message}\nuse --leave-files to check such a place nevertheless`);
   }
-  if (ui.json)
-    ui.line(JSON.stringify({ message_type: 'summary', location: context.location, kept, broken: broken.length }));
-  // The protocol has no request to remove them.
-  if (context.location?.startsWith('rest:')) ui.say(`empty folders stay on the server, below ${context.location}`);
-  ui.say(`${kept} promises kept, ${broken.length} broken`);
+  if (ui.json) {
+    ui.line(JSON.stringify({ message_type: 'summary', location: place, kept, broken: broken.length }));
+  } else {
+    // The protocol has no request to remove them.
+    if (place.startsWith('rest:') && !leaveFiles) ui.say(`empty folders stay on the server, below ${place}`);
+    ui.say(`${kept} promises kept, ${broken.length} broken`);
+  }
   if (broken.length > 0) throw new Incomplete(1, `this place does not do what backups rely on: ${broken.join('; ')}`);
 }
 
