@@ -47,7 +47,7 @@ export function transportError(cause: unknown, url: URL): EngineError {
   if (EngineError.is(cause)) return cause;
   const system = codeOf(cause) ?? 'unknown';
   const code = isBadHttp(cause) ? 'corrupt' : classify(system);
-  const advice = code === 'unauthorized' ? REFUSED : (ADVICE.get(system) ?? messageOf(cause));
+  const advice = code === 'unauthorized' ? REFUSED : (ADVICE.get(system) ?? wordsOf(cause));
   return new EngineError(code, `${url.host}: ${advice}`, { host: url.host, system }, { cause: copyOf(cause) });
 }
 
@@ -80,6 +80,14 @@ function codeOf(error: unknown): string | undefined {
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0]);
   return error instanceof Error && error.message !== '' ? error.message : 'the connection failed';
+}
+
+/** Node proposes to trust the certificates of the system, which was done already. */
+function wordsOf(error: unknown): string {
+  return messageOf(error).replace(
+    /; if the root CA is installed locally.*$/,
+    ': who issued its certificate is not known',
+  );
 }
 
 /** The error by name, code and message only: others of its properties may hold what was sent and received. */

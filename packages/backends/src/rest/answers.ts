@@ -5,8 +5,7 @@ import type { HttpResponse } from '../http/client.ts';
 import { redirectRefused, retryAfterMs } from '../http/refusal.ts';
 
 const CODES_OF_STATUS = new Map<number, Code>([
-  // restic's rest-server says 400 for an upload that arrived damaged or cut: worth another try.
-  [400, 'io'],
+  [400, 'bad-request'],
   [401, 'unauthorized'],
   [403, 'denied'],
   [404, 'not-found'],
@@ -23,14 +22,18 @@ const CODES_OF_STATUS = new Map<number, Code>([
 ]);
 
 const WORDS = new Map<Code, string>([
+  ['bad-request', 'the server does not understand it; if it speaks TLS, its URL begins with https:'],
   ['denied', 'the server refuses it'],
   ['not-found', 'it does not exist'],
   ['no-space', 'the server has no space or quota left'],
   ['out-of-range', 'it is shorter than expected'],
   ['throttled', 'the server asks for fewer requests'],
   ['too-large', 'the server takes no uploads of this size'],
+  ['unsupported', 'the server knows no such request'],
   ['unauthorized', 'the server does not accept the user name and password'],
 ]);
+
+const NO_PLACE = 'the server keeps no repositories at such a path';
 
 /** The error for an answer that is no success. Its body is given up. */
 export async function refusal(response: HttpResponse, operation: string, path: string, url: URL): Promise<EngineError> {
@@ -39,13 +42,11 @@ export async function refusal(response: HttpResponse, operation: string, path: s
   const redirect = redirectRefused(status, headers, url);
   if (redirect) return redirect;
   const wait = retryAfterMs(headers);
-  const code = codeOf(status, wait);
+  // restic's rest-server says 400 for an upload that arrived damaged or cut: worth another try.
+  const code = status === 400 && operation === 'save' ? 'io' : codeOf(status, wait);
+  const words = status === 404 && operation === 'create' ? NO_PLACE : (WORDS.get(code) ?? 'the server fails');
   const context = { operation, file: path, status, ...(wait !== undefined && { retryAfterMs: wait }) };
-  return new EngineError(
-    code,
-    `${operation} ${path}: ${WORDS.get(code) ?? 'the server fails'} (HTTP ${status})`,
-    context,
-  );
+  return new EngineError(code, `${operation} ${path}: ${words} (HTTP ${status})`, context);
 }
 
 function codeOf(status: number, retryAfter: number | undefined): Code {
