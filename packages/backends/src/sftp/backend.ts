@@ -23,6 +23,16 @@ import { loadFile } from './read.ts';
 import type { Sessions } from './sessions.ts';
 import { saveFile } from './write.ts';
 
+/** About how many bytes whole files of a type have, to spread them over sessions. */
+const WHOLE: Readonly<Record<FileType, number>> = {
+  config: 0,
+  key: 0,
+  lock: 0,
+  snapshot: 0,
+  index: 1024 * 1024,
+  data: 16 * 1024 * 1024,
+};
+
 /** What an {@link SftpBackend} is made of. */
 export interface SftpPlace {
   /** For people. */
@@ -60,8 +70,7 @@ export class SftpBackend implements Backend {
   }
 
   async create(call?: Call): Promise<void> {
-    const session = await this.#session(0, call);
-    const work = async (): Promise<void> => {
+    await this.#on('create', '.', 0, call, async (session) => {
       const { folder } = await this.#findModes(session);
       this.#made.push(...(await makeFolders(session, this.#place.root, folder)));
       const folders = repositoryFolders();
@@ -72,62 +81,60 @@ export class SftpBackend implements Backend {
         const made = await Promise.all(level.map((path) => makeFolder(session, this.#path(path), folder)));
         this.#made.push(...made.flat());
       }
-    };
-    await onFile('create', '.', () => orAborted(work(), call?.signal));
-  }
-
-  async save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void> {
-    const session = await this.#session(
-      segments.reduce((sum, segment) => sum + segment.length, 0),
-      call,
-    );
-    const path = filePath(file);
-    const { bandwidth } = this.#place;
-    await onFile('save', path, async () => {
-      const modes = await orAborted(this.#findModes(session), call?.signal);
-      await saveFile(session, this.#path(path), segments, { modes, bandwidth, signal: call?.signal });
     });
   }
 
+  async save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void> {
+    const length = segments.reduce((sum, segment) => sum + segment.length, 0);
+    const path = filePath(file);
+    const { bandwidth } = this.#place;
+    const signal = call?.signal;
+    throwIfAborted(signal);
+    // It sees to the signal itself: once the file has its name, it is there.
+    await onFile('save', path, () =>
+      this.#use(length, signal, async (session) => {
+        const modes = await orAborted(this.#findModes(session), signal);
+        await saveFile(session, this.#path(path), segments, { modes, bandwidth, signal });
+      }),
+    );
+  }
+
   async load(file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>> {
-    const session = await this.#session(range?.length ?? 0, call);
     const path = filePath(file);
     const reading = { bandwidth: this.#place.bandwidth, signal: call?.signal };
-    const work = loadFile(session, this.#path(path), file, range, reading);
-    return onFile('load', path, () => orAborted(work, call?.signal));
+    return this.#on('load', path, range?.length ?? WHOLE[file.type], call, (session) =>
+      loadFile(session, this.#path(path), file, range, reading),
+    );
   }
 
   async stat(file: FileHandle, call?: Call): Promise<{ readonly size: number }> {
-    const session = await this.#session(0, call);
     const path = filePath(file);
-    const { size } = await onFile('stat', path, () => orAborted(session.stat(this.#path(path)), call?.signal));
+    const { size } = await this.#on('stat', path, 0, call, (session) => session.stat(this.#path(path)));
     if (size === undefined) throw broken('a file without a size');
     return { size };
   }
 
   async *list(type: FileType, call?: Call): AsyncGenerator<ListedFile> {
-    const session = await this.#session(0, call);
-    if (type !== 'config')
-      yield* listFiles({ session, path: (below) => this.#path(below), signal: call?.signal }, type);
+    throwIfAborted(call?.signal);
+    if (type === 'config') return;
+    const session = await this.#use(0, call?.signal, async (found) => found);
+    yield* listFiles({ session, path: (below) => this.#path(below), signal: call?.signal }, type);
   }
 
   async remove(file: FileHandle, call?: Call): Promise<void> {
-    const session = await this.#session(0, call);
     const path = filePath(file);
-    await onFile('remove', path, () => orAborted(removeFile(session, this.#path(path)), call?.signal));
+    await this.#on('remove', path, 0, call, (session) => removeFile(session, this.#path(path)));
   }
 
   async removeFolders(call?: Call): Promise<void> {
-    const session = await this.#session(0, call);
-    const work = async (): Promise<void> => {
+    await this.#on('removeFolders', '.', 0, call, async (session) => {
       const depths = Map.groupBy(this.#made.splice(0), (path) => path.split('/').length);
       // What is deepest first, and all of a depth at once.
       for (const [, folders] of [...depths].toSorted(([a], [b]) => b - a)) {
         throwIfAborted(call?.signal);
         await Promise.all(folders.map((path) => removeFolder(session, path)));
       }
-    };
-    await onFile('removeFolders', '.', () => orAborted(work(), call?.signal));
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -138,11 +145,23 @@ export class SftpBackend implements Backend {
     return posix.join(this.#place.root, below);
   }
 
-  async #session(bytes: number, call: Call | undefined): Promise<Session> {
+  /** Does something that may be left alone when the signal fires. */
+  async #on<T>(
+    operation: string,
+    path: string,
+    bytes: number,
+    call: Call | undefined,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
     throwIfAborted(call?.signal);
-    const session = await orAborted(this.#place.sessions.session(bytes), call?.signal);
-    this.#replaces = session.replacesOnRename;
-    return session;
+    return onFile(operation, path, () => orAborted(this.#use(bytes, call?.signal, work), call?.signal));
+  }
+
+  #use<T>(bytes: number, signal: AbortSignal | undefined, work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#place.sessions.use(bytes, signal, (session) => {
+      this.#replaces = session.replacesOnRename;
+      return work(session);
+    });
   }
 
   async #findModes(session: Session): Promise<Modes> {

@@ -20,7 +20,7 @@ import type { Target } from './target.ts';
 const READY_MS = 30_000;
 /** A sign of life is asked for so often; the connection is lost when so many stay without an answer. */
 const KEEPALIVE = { keepaliveInterval: 60_000, keepaliveCountMax: 5 };
-/** How long a server may take to end the connection when it is told to. */
+/** How long the last words to a server may take. */
 const PATIENCE_MS = 1000;
 const MAX_JUMPS = 8;
 /** Of those that OpenSSL does with the processor's own instructions the fastest first. */
@@ -30,17 +30,24 @@ const CHACHA = 'chacha20-poly1305@openssh.com';
 /** Connects to the host of `options` and logs in. Rejects with `io`, `untrusted`, `unauthorized` or `unsupported`. */
 export async function connectSsh(options: SftpOptions): Promise<Line> {
   const ssh2 = await loadSsh2();
-  const client = await login(ssh2, await resolveTarget(options), options, 0);
-  return new SshLine(client);
+  return new SshLine(await login(ssh2, await resolveTarget(options), options, 0));
+}
+
+/** A client that has logged in, and what carries it. */
+interface Login {
+  readonly client: Client;
+  readonly sock: Duplex;
 }
 
 class SshLine implements Line {
   readonly #client: Client;
+  readonly #sock: Duplex;
   readonly #gone: Promise<EngineError>;
   #alive = true;
 
-  constructor(client: Client) {
+  constructor({ client, sock }: Login) {
     this.#client = client;
+    this.#sock = sock;
     let failure: Error | undefined;
     this.#gone = new Promise((resolve) => {
       client.on('error', (error) => {
@@ -84,15 +91,18 @@ class SshLine implements Line {
 
   async close(): Promise<void> {
     if (!this.#alive) return;
+    const sock = this.#sock;
+    // Says goodbye and ends the stream; what the server has to say to that is of no interest.
+    sock.once('finish', () => sock.destroy());
     this.#client.end();
-    const timer = setTimeout(() => this.#client.destroy(), PATIENCE_MS);
+    const timer = setTimeout(() => sock.destroy(), PATIENCE_MS);
     await this.#gone;
     clearTimeout(timer);
   }
 }
 
 /** A client that has shown who it is, and whose host has. */
-async function login(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Client> {
+async function login(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Login> {
   const check = await hostKeyCheck(target.hostKey);
   const attempts = await attemptsFor(ssh2, target, options);
   const sock = await dial(ssh2, target, options, depth);
@@ -101,9 +111,8 @@ async function login(ssh2: Ssh2, target: Target, options: SftpOptions, depth: nu
   client.on('error', () => undefined);
   try {
     await handshake(client, sock, target, check, attempts);
-    return client;
+    return { client, sock };
   } catch (error) {
-    client.destroy();
     sock.destroy();
     throw error;
   }
@@ -173,7 +182,7 @@ async function jump(ssh2: Ssh2, target: Target, through: string, options: SftpOp
     ...(port === undefined ? {} : { port: Number(port) }),
   });
   const before = target.jumps.slice(0, -1);
-  const client = await login(ssh2, before.length === 0 ? first : { ...first, jumps: before }, options, depth + 1);
+  const { client } = await login(ssh2, before.length === 0 ? first : { ...first, jumps: before }, options, depth + 1);
   return new Promise((resolve, reject) => {
     client.forwardOut('127.0.0.1', 0, target.host, target.port, (error, channel) => {
       if (error !== undefined) {

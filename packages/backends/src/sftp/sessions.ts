@@ -1,70 +1,92 @@
 import { EngineError } from '@restic-engine/repo-format';
+import { orAborted } from './abort.ts';
 import type { Connect, Line } from './line.ts';
 import { Session } from './protocol/session.ts';
 
 /** Content that is worth a session of its own; less than this shares one. */
 const LARGE = 1024 * 1024;
 
+/** A session, and what uses it. */
+interface Place {
+  readonly session: Session;
+  /** Bytes that the calls of the moment are about. */
+  bytes: number;
+}
+
 /**
- * The sessions with one server. One serves any number of small requests; a further one is opened when all of them have
- * content under way, since each has a window of its own. What breaks is dropped, and the next call connects anew.
+ * The sessions with one server. One serves any number of small requests; a further one is opened when all of them are busy
+ * with content, since each has a window of its own. What breaks is dropped, and the next call connects anew.
  */
 export class Sessions {
   readonly #connect: Connect;
   readonly #stuckMs: number;
   readonly #max: number;
   #line: Promise<Line> | undefined;
-  #sessions: Session[] = [];
+  #places: Place[] = [];
   /** A session being opened, by which all that need one wait. */
-  #opening: Promise<Session> | undefined;
+  #opening: Promise<Place> | undefined;
   #closed = false;
-  /** Sessions the server does not give, beyond those it has given. */
+  /** How many sessions the server gives. */
   #limit = Number.POSITIVE_INFINITY;
 
+  /** `max` sessions at most; `stuckMs` without an answer count as the end of one. */
   constructor(connect: Connect, max: number, stuckMs: number) {
     this.#connect = connect;
     this.#max = max;
     this.#stuckMs = stuckMs;
   }
 
-  /** A session for a call that sends or receives about `bytes` of content. */
-  async session(bytes: number): Promise<Session> {
-    if (this.#closed) throw new EngineError('io', 'the connection was closed');
-    this.#sessions = this.#sessions.filter((each) => each.failure === undefined);
-    const best = leastBusy(this.#sessions);
-    if (best === undefined) return (this.#opening ??= this.#open());
-    const wantsMore =
-      bytes >= LARGE && best.window.used > 0 && this.#sessions.length < Math.min(this.#max, this.#limit);
-    if (wantsMore && this.#opening === undefined) {
-      // Nobody waits for it: the others serve until it is there.
-      this.#opening = this.#open();
-      this.#opening.catch(() => {
-        this.#limit = Math.max(1, this.#sessions.length);
-      });
+  /** Runs `work`, which sends or receives about `bytes` of content, on the least busy session. */
+  async use<T>(bytes: number, signal: AbortSignal | undefined, work: (session: Session) => Promise<T>): Promise<T> {
+    const place = await orAborted(this.#place(bytes), signal);
+    place.bytes += bytes;
+    try {
+      return await work(place.session);
+    } finally {
+      place.bytes -= bytes;
     }
-    return best;
   }
 
   /** Ends all of them: what is under way rejects with `io`. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const reason = new EngineError('io', 'the connection was closed');
-    for (const session of this.#sessions) session.end(reason);
+    for (const { session } of this.#places) session.end(closed());
     const [line] = await Promise.allSettled([this.#line]);
     if (line.status === 'fulfilled') await line.value?.close();
   }
 
-  async #open(): Promise<Session> {
+  async #place(bytes: number): Promise<Place> {
+    if (this.#closed) throw closed();
+    this.#places = this.#places.filter(({ session }) => session.failure === undefined);
+    const best = leastBusy(this.#places);
+    if (best === undefined) return this.#opened();
+    const isBusy = bytes >= LARGE && best.bytes >= LARGE;
+    if (!isBusy || this.#places.length >= Math.min(this.#max, this.#limit)) return best;
     try {
-      const line = await this.#liveLine();
-      const session = await Session.start(await line.open(), this.#stuckMs);
-      if (this.#closed) throw new EngineError('io', 'the connection was closed');
-      this.#sessions.push(session);
-      return session;
-    } finally {
-      this.#opening = undefined;
+      return await this.#opened();
+    } catch (error) {
+      // A server may give fewer sessions than are wanted; those that are there serve.
+      if (best.session.failure !== undefined) throw error;
+      this.#limit = this.#places.length;
+      return best;
     }
+  }
+
+  #opened(): Promise<Place> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Place> {
+    const line = await this.#liveLine();
+    const session = await Session.start(await line.open(), this.#stuckMs);
+    if (this.#closed) throw closed();
+    const place = { session, bytes: 0 };
+    this.#places.push(place);
+    return place;
   }
 
   async #liveLine(): Promise<Line> {
@@ -76,15 +98,12 @@ export class Sessions {
   }
 }
 
-function leastBusy(sessions: readonly Session[]): Session | undefined {
-  let best: Session | undefined;
-  for (const session of sessions) {
-    if (best === undefined || load(session) < load(best)) best = session;
-  }
-  return best;
+function closed(): EngineError {
+  return new EngineError('io', 'the connection was closed');
 }
 
-/** Content under way counts most; small requests only among equals. */
-function load(session: Session): number {
-  return session.window.used + session.waiting;
+function leastBusy(places: readonly Place[]): Place | undefined {
+  let best: Place | undefined;
+  for (const place of places) if (best === undefined || place.bytes < best.bytes) best = place;
+  return best;
 }
