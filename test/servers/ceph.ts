@@ -32,6 +32,8 @@ export interface Ceph extends Server {
   readonly keys: Keys;
   /** May list and read what the user of `keys` owns, and change nothing. */
   readonly readOnlyKeys: Keys;
+  /** A new user, who owns nothing. */
+  user(uid: string): Promise<Keys>;
   /** A new user, whose buckets may hold `bytes` bytes together; in steps of 4 KiB, and a little late. */
   userWithQuota(bytes: number): Promise<Keys>;
 }
@@ -63,6 +65,11 @@ export async function startCeph(peer: Peer): Promise<Ceph> {
     await cluster.admin('key', 'create', '--subuser=test:read', '--key-type=s3', ...keyArguments(READ_ONLY_KEYS));
     let gateway = await cluster.startGateway();
     const { port, tlsPort, caCertificate } = cluster;
+    const user = async (uid: string): Promise<Keys> => {
+      const keys = { AWS_ACCESS_KEY_ID: randomUUID(), AWS_SECRET_ACCESS_KEY: randomUUID() };
+      await cluster.addUser(uid, keys);
+      return keys;
+    };
     return {
       port,
       tlsPort,
@@ -75,10 +82,10 @@ export async function startCeph(peer: Peer): Promise<Ceph> {
         options: [],
         secrets: [KEYS.AWS_SECRET_ACCESS_KEY],
       }),
+      user,
       async userWithQuota(bytes) {
         const uid = `small-${randomUUID()}`;
-        const keys = { AWS_ACCESS_KEY_ID: randomUUID(), AWS_SECRET_ACCESS_KEY: randomUUID() };
-        await cluster.addUser(uid, keys);
+        const keys = await user(uid);
         await cluster.admin('quota', 'set', '--quota-scope=user', `--uid=${uid}`, `--max-size=${bytes}B`);
         await cluster.admin('quota', 'enable', '--quota-scope=user', `--uid=${uid}`);
         return keys;

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { describeBackend } from '@restic-engine/backends/conformance';
-import { openBackend } from 'restic-engine';
+import { backup, initRepository, objects, openBackend, openRepository } from 'restic-engine';
 import type { Backend } from 'restic-engine';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
+import { CHEAP } from '../support/repository.ts';
+import { PASSWORD } from '../support/restic.ts';
 import { startCeph } from './ceph.ts';
 import type { Ceph, Keys } from './ceph.ts';
 import { openPlace } from './kinds.ts';
@@ -13,6 +17,7 @@ import { showLogsOfFailures } from './logs.ts';
 
 showLogsOfFailures();
 
+const MANUAL = readFileSync(new URL('../../docs/backends/s3.md', import.meta.url), 'utf8');
 const KEY = 'key' as const;
 const content = (seed: number): Uint8Array => createHash('sha512').update(String(seed)).digest();
 const fileOf = (bytes: Uint8Array) => ({ type: KEY, name: createHash('sha256').update(bytes).digest('hex') });
@@ -158,6 +163,53 @@ await describeWithPeer('ceph', 'S3', (peer) => {
       const listed = (await Array.fromAsync(backend.list(KEY))).map(({ name }) => name);
       expect(listed.sort()).toEqual(names.sort());
     }
+  });
+
+  describe('the permissions that the manual asks for', () => {
+    const [forAll = '', forBackups = ''] = [...MANUAL.matchAll(/^```json\n(.*?)^```/gms)].map(([, text]) => text);
+
+    /** Gives a new user what `policy` says about the folder `folder` in the bucket `uid`. */
+    async function grant(uid: string, policy: string): Promise<Keys> {
+      await using mine = await open(`${uid}/folder`, ceph().keys);
+      await initRepository({ backend: mine, password: PASSWORD, kdf: CHEAP });
+      const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = ceph().keys;
+      const client = new S3Client({
+        endpoint: `http://127.0.0.1:${ceph().port}`,
+        region: 'us-east-1',
+        forcePathStyle: true,
+        credentials: { accessKeyId, secretAccessKey },
+      });
+      const principal = `"Principal": { "AWS": "arn:aws:iam:::user/${uid}" },`;
+      const text = policy.replaceAll('"Action"', `${principal} "Action"`).replaceAll(':::bucket', `:::${uid}`);
+      const keys = await ceph().user(uid);
+      await client.send(new PutBucketPolicyCommand({ Bucket: uid, Policy: text }));
+      client.destroy();
+      return keys;
+    }
+
+    async function backUp(backend: Backend): Promise<string> {
+      await using repository = await openRepository({ backend, password: PASSWORD, workers: 0 });
+      await using _ = await repository.lock();
+      return (await backup(repository, { source: objects([{ path: 'a', content: 'b' }]) })).snapshotId ?? '';
+    }
+
+    it('are enough', async () => {
+      const keys = await grant('all', forAll);
+      await using backend = await open('all/folder', keys);
+      await backend.create();
+      const snapshot = await backUp(backend);
+      await backend.remove({ type: 'snapshot', name: snapshot });
+      await expect(backend.stat({ type: 'snapshot', name: snapshot })).rejects.toMatchObject({ code: 'not-found' });
+      await using outside = await open('all/elsewhere', keys);
+      await expect(outside.save({ type: 'config', name: '' }, [content(8)])).rejects.toMatchObject({ code: 'denied' });
+    });
+
+    it('are enough to back up and not enough to remove backups', async () => {
+      await using backend = await open('backups/folder', await grant('backups', forBackups));
+      const snapshot = await backUp(backend);
+      expect(await Array.fromAsync(backend.list('lock'))).toEqual([]);
+      await expect(backend.remove({ type: 'snapshot', name: snapshot })).rejects.toMatchObject({ code: 'denied' });
+    });
   });
 
   it('goes on after the server was started again', async () => {

@@ -81,6 +81,7 @@ const WORDS = new Map<string, string>([
   ['throttled', 'the server asks for fewer requests'],
   ['no-space', 'the server has no space or quota left'],
   ['too-large', 'the server takes no uploads of this size'],
+  ['bad-request', 'the server does not accept such a request'],
   ['unsupported', 'the server cannot do this'],
 ]);
 

@@ -63,7 +63,7 @@ export class SharedHandler {
     if (status >= 300 || status < 200) throw await refusalOf(response);
     if (options.receive !== undefined) {
       await options.receive(response);
-      return { response: { statusCode: status, headers: { ...headers }, body: Readable.from([]) } };
+      return { response: { statusCode: status, headers: { ...headers }, body: nothing() } };
     }
     const bytes = request.method === 'HEAD' ? new Uint8Array() : await body.read(MAX_ANSWER);
     if (request.method === 'HEAD') await body.discard();
@@ -78,6 +78,15 @@ export class SharedHandler {
   httpHandlerConfigs(): Record<string, never> {
     return {};
   }
+}
+
+/** The SDK insists on a stream, and this is the cheapest: there is one for each request. */
+function nothing(): Readable {
+  return new Readable({
+    read() {
+      this.push(null);
+    },
+  });
 }
 
 /** As much of an error as is worth reading. */
