@@ -31,15 +31,12 @@ export async function startOurs(options: OursOptions = {}): Promise<Ours> {
   writeFileSync(htpasswd, `${USER}:{SHA}${createHash('sha1').update(PASSWORD).digest('base64')}\n`);
   const data = join(folder.path, 'data');
   const file = join(folder.path, 'socket');
+  const serve = ['serve', '--path', data, '--htpasswd-file', htpasswd];
   const start = (at: number): Promise<Daemon> => {
     const listen = ['--listen', socket ? `unix:${file}` : `127.0.0.1:${at}`];
     return startDaemon({
       command: process.execPath,
-      args: [
-        '--conditions=@restic-engine/source',
-        MAIN,
-        ...['serve', '--path', data, '--htpasswd-file', htpasswd, ...listen, ...flags],
-      ],
+      args: ['--conditions=@restic-engine/source', MAIN, ...serve, ...listen, ...flags],
       ready: /start server on (?:127\.0\.0\.1:(\d+)|\/)/,
     });
   };
