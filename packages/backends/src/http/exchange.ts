@@ -71,8 +71,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // A connection that was answered too early is closed: nothing more of the request is sent.
     this.#sent = true;
     this.#finish();
-    this.#body?.end();
     this.#settle();
+    // In the turn after the one in which undici takes the connection for free again: the next request of a reader who
+    // goes on at once would otherwise open another one.
+    queueMicrotask(() => setImmediate(() => this.#body?.end()));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, cause: unknown): void {
