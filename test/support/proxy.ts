@@ -175,7 +175,8 @@ class OneWay {
     this.#pass = pass;
     from.on('data', (chunk: Buffer) => this.#take(chunk));
     from.once('end', () => this.#take(undefined));
-    from.once('close', () => clearTimeout(this.#timer));
+    // Not of `from`: what it sent before it closed is still under way, and so is its end.
+    to.once('close', () => clearTimeout(this.#timer));
     to.on('drain', () => {
       this.#blocked = false;
       this.#deliver();
