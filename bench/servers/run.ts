@@ -1,4 +1,5 @@
 /** restic-engine beside restic at real servers: prints a table and writes it to bench/results. */
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { copyTree } from '../../demo/tree.ts';
 import { dataSet, type DataName } from '../data.ts';
@@ -29,7 +30,8 @@ export async function servers({ runs, set, kinds }: ServersOptions): Promise<voi
   const data = await dataSet(set, 'quick');
   // The data, two repositories of it at once on a server, what is on its way, a restored tree.
   await withScratch(data.bytes * 5 + 2 ** 30, async ({ folder, inMemory }) => {
-    // Servers keep their files where temporary files go.
+    // Servers keep their files where temporary files go, and some run as another user.
+    await chmod(folder, 0o755);
     process.env['TMPDIR'] = folder;
     const both = await programs();
     const source = join(folder, 'data');
