@@ -158,6 +158,7 @@ class Scratch {
   record(backend: Backend): Backend {
     const end = this.#end.signal;
     const also = (call: Call | undefined): Call => ({
+      ...call,
       signal: call?.signal === undefined ? end : AbortSignal.any([call.signal, end]),
     });
     return override(backend, {
