@@ -258,13 +258,17 @@ function ask(port: number, { method, path, body, headers = {} }: Question): Prom
   });
 }
 
+/** What is counted of files written and removed; of reads restic's server counts those as well that it refuses. */
+const counted = (text: string): string[] =>
+  text.split('\n').filter((line) => /^rest_server_blob_(write|delete)/.test(line));
+
 /** What a client can tell from a reply: a length where there is no body, the type of a list, and every successful body. */
 function meaning(question: Question, { status, text, length, type }: Reply): unknown {
   const listed = type?.startsWith('application/vnd.x.restic') ? type : undefined;
   return {
     ask: `${question.method} ${question.path} ${JSON.stringify(question.headers ?? {})}`,
     status,
-    ...(status < 300 && { text, listed }),
+    ...(status < 300 && { text: question.path === '/metrics' ? counted(text).sort() : text, listed }),
     ...(status < 300 && question.method === 'HEAD' && { length }),
   };
 }
@@ -277,7 +281,7 @@ await describeWithPeer('rest-server', "our REST server beside restic's", (theirs
       ready: /start server on 127\.0\.0\.1:(\d+)/,
     });
 
-  it.each([[[]], [['--append-only']], [['--no-verify-upload']], [['--prometheus-no-auth']]])(
+  it.each([[[]], [['--append-only']], [['--no-verify-upload']], [['--prometheus']]])(
     'answers every request alike with %j',
     async (flags) => {
       using folder = makeTempDir();

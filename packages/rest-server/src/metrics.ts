@@ -34,7 +34,7 @@ export class Metrics {
   };
 
   add(operation: Operation, { user, repository, folder }: Counted, bytes: number): void {
-    const labels = `user="${escape(user)}",repo="${escape(repository)}",type="${folder}"`;
+    const labels = `repo="${escape(repository)}",type="${folder}",user="${escape(user)}"`;
     const counters = this.#counters[operation];
     const counter = counters.get(labels) ?? { labels, count: 0, bytes: 0 };
     counter.count += 1;

@@ -143,7 +143,7 @@ describe('metrics', () => {
     const { text, headers: answered } = await ask(port, 'GET', '/metrics', undefined, { headers });
     expect(answered['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);
     const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    const labels = (type: string) => `{user="a\\"b",repo="x/y",type="${type}"}`;
+    const labels = (type: string) => `{repo="x/y",type="${type}",user="a\\"b"}`;
     expect(samples.sort()).toEqual(
       ['data', 'keys']
         .flatMap((type) =>

@@ -58,7 +58,7 @@ export function defineServe(program: CommandUnknownOpts, start: Start): CommandU
     .option('--tls-key <file>', 'TLS key path (default: private_key in the data directory)')
     .option('--tls-client-ca <file>', 'admit only clients with a certificate signed by one of these')
     .option('--prometheus', 'enable Prometheus metrics')
-    .option('--prometheus-no-auth', 'disable auth for the Prometheus /metrics endpoint')
+    .option('--prometheus-no-auth', 'disable auth for the /metrics endpoint of --prometheus')
     .option('--no-verify-upload', 'do not verify the integrity of uploaded data')
     .option('--log <file>', 'write HTTP requests in the combined log format to the file ("-" for standard output)')
     .action((flags) => serve(start(), flags));
@@ -93,7 +93,7 @@ async function serve(context: Context, flags: Flags): Promise<void> {
     privateRepositories: flags.privateRepos ?? false,
     ...(flags.maxSize !== undefined && { maxSize: flags.maxSize }),
     ...(flags.path !== undefined && { storedBytes: () => sizeBelow(flags.path ?? '') }),
-    metrics: flags.prometheusNoAuth ? 'open' : (flags.prometheus ?? false),
+    metrics: flags.prometheus ? (flags.prometheusNoAuth ? 'open' : true) : false,
     verifyUploads: flags.verifyUpload,
     onRequest: recorder(context, flags.log, resources),
   });
