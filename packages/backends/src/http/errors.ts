@@ -46,8 +46,8 @@ const REFUSED = 'the server asks for a client certificate that it trusts';
 export function transportError(cause: unknown, url: URL): EngineError {
   if (EngineError.is(cause)) return cause;
   const system = codeOf(cause) ?? 'unknown';
-  const code = isBadHttp(cause) ? 'corrupt' : classify(system);
-  const advice = code === 'unauthorized' ? REFUSED : (ADVICE.get(system) ?? wordsOf(cause));
+  const code = isBadHttp(cause) ? 'corrupt' : (refusedByProxy(cause) ?? classify(system));
+  const advice = CLIENT_CERTIFICATE.test(system) ? REFUSED : (ADVICE.get(system) ?? wordsOf(cause));
   return new EngineError(code, `${url.host}: ${advice}`, { host: url.host, system }, { cause: copyOf(cause) });
 }
 
@@ -63,6 +63,13 @@ function classify(system: string): Code {
   if (system === 'UND_ERR_INVALID_ARG') return 'bad-request';
   if (system === 'UND_ERR_DESTROYED' || system === 'UND_ERR_CLOSED') return 'aborted';
   return 'io';
+}
+
+/** What a proxy says before it would let a request through is told in undici's messages only. */
+function refusedByProxy(error: unknown): Code | undefined {
+  const status = /^Proxy .*\((4\d\d)\)/.exec(messageOf(error))?.[1];
+  if (status === undefined) return undefined;
+  return status === '407' ? 'unauthorized' : 'denied';
 }
 
 /** undici gives no codes to such errors. A connection that ended in the middle of an answer is one for its parser, too. */

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { openHttpClient } from '../../src/http/client.ts';
 import { proxyFrom } from '../../src/http/proxy.ts';
 import type { Environment } from '../../src/scheme.ts';
-import { fixture, startHttp } from './servers.ts';
+import { fixture, startHttp, startTcp } from './servers.ts';
 
 /** The proxy's host for `url`. */
 function hostOf(env: Environment, url: string): string | undefined {
@@ -128,4 +128,22 @@ describe('requests through a proxy', () => {
     const wrong = client.request({ method: 'GET', url: new URL('https://another.invalid/'), headers: {} });
     await expect(wrong).rejects.toMatchObject({ code: 'untrusted' });
   });
+
+  for (const [status, code] of [
+    [407, 'unauthorized'],
+    [403, 'denied'],
+    [502, 'io'],
+  ] as const) {
+    it(`fail with ${code} when it says ${status}`, async () => {
+      await using proxy = await startTcp((socket) => {
+        socket.once('data', () => socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`));
+      });
+      const env = { HTTPS_PROXY: proxy.url.replace('//', '//user:secret@') };
+      await using client = await openHttpClient({ connections: 1, env });
+      const sending = client.request({ method: 'GET', url: new URL('https://some.invalid/'), headers: {} });
+      const error: unknown = await sending.catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code });
+      expect(inspect(error, { depth: null, showHidden: true })).not.toContain('secret');
+    });
+  }
 });
