@@ -2,6 +2,7 @@ import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { HttpClient } from '../http/client.ts';
 import { asEngineError, S3Refusal } from './errors.ts';
 import { SharedHandler } from './handler.ts';
+import type { CallOptions } from './handler.ts';
 import type { S3Options, Sdk } from './open.ts';
 import { amazonEndpoint, hasBucketHosts, regionOfEndpoint } from './place.ts';
 
@@ -69,7 +70,8 @@ export class Connection {
   async #ask({ client }: Signing): Promise<string | undefined> {
     const { bucket: Bucket } = this.#options;
     const command = new this.sdk.GetBucketLocationCommand({ Bucket });
-    const answer = await outcome(client.send(command), 'look for', `bucket ${Bucket}`);
+    const ask: CallOptions = { signal: undefined };
+    const answer = await outcome(client.send(command, ask), 'look for', `bucket ${Bucket}`);
     if (answer instanceof S3Refusal) return answer.region;
     // Amazon S3 API reference, "GetBucketLocation": the first region has no name there, and Ireland an old one.
     const { LocationConstraint: location = FIRST_REGION } = answer;

@@ -180,12 +180,20 @@ export function asEngineError(error: unknown, what: string, file: string): Engin
   if (EngineError.is(error)) return error;
   const name = error instanceof Error ? error.name : 'unknown';
   const context: ErrorContext = { operation: what, file, sdkError: name };
-  if (CREDENTIAL_ERRORS.test(name)) {
+  if (isAboutKeys(error, name)) {
     const advice = 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE';
-    return new EngineError('unauthorized', `${what} ${file}: no keys for the store were found; ${advice}`, context);
+    return new EngineError(
+      'unauthorized',
+      `${what} ${file}: no keys for the store were found (${name}); ${advice}`,
+      context,
+    );
   }
   const message = `${what} ${file}: the answer is not that of an S3 server (${name})`;
   return new EngineError('corrupt', message, context);
 }
 
-const CREDENTIAL_ERRORS = /^(?:CredentialsProviderError|TokenProviderError|ProviderError)$/;
+/** The store's own refusals never get here: what else is one comes from a server that gives out keys. */
+function isAboutKeys(error: unknown, name: string): boolean {
+  if (/^(?:Credentials|Token)?ProviderError$/.test(name)) return true;
+  return error instanceof Error && '$fault' in error;
+}

@@ -11,7 +11,7 @@ const MAX_ANSWER = 2 ** 20;
 /** What a call adds to the options of the AWS SDK. */
 export interface CallOptions extends HttpHandlerOptions {
   /** Not the SDK's own, which would end the call with an error that says nothing. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal: AbortSignal | undefined;
   /** Takes the body of a success, or discards it; the SDK then sees none. */
   readonly receive?: (response: HttpResponse) => Promise<void>;
 }
@@ -49,15 +49,18 @@ export class SharedHandler {
   }
 
   /** Rejects with {@link S3Refusal} for whatever is no success, and with {@link Passed}. */
-  async handle(request: SdkRequest, options: CallOptions = {}): Promise<{ response: SdkResponse }> {
+  async handle(
+    request: SdkRequest,
+    options: CallOptions | HttpHandlerOptions = {},
+  ): Promise<{ response: SdkResponse }> {
     try {
-      return await this.#exchange(request, options);
+      return await ('signal' in options ? this.#ask(request, options) : this.#askForKeys(request));
     } catch (error) {
       throw EngineError.is(error) ? new Passed(error) : error;
     }
   }
 
-  async #exchange(request: SdkRequest, options: CallOptions): Promise<{ response: SdkResponse }> {
+  async #ask(request: SdkRequest, options: CallOptions): Promise<{ response: SdkResponse }> {
     const response = await this.#http.request(toHttp(request, options.signal));
     const { status, headers, body } = response;
     if (status >= 300 || status < 200) throw await refusalOf(response);
@@ -70,6 +73,12 @@ export class SharedHandler {
     const text = textOf(bytes.subarray(0, 4096));
     if (holdsError(text)) throw new S3Refusal(response, text);
     return { response: { statusCode: status, headers: { ...headers }, body: bytes } };
+  }
+
+  /** The credential chain comes along here as well, without options of ours, and understands refusals itself. */
+  async #askForKeys(request: SdkRequest): Promise<{ response: SdkResponse }> {
+    const { status, headers, body } = await this.#http.request(toHttp(request, undefined));
+    return { response: { statusCode: status, headers: { ...headers }, body: await body.read(MAX_ANSWER) } };
   }
 
   /** Nothing of the SDK's settings applies: the client is set up by its owner, who also closes it. */
