@@ -1,5 +1,4 @@
 /** A line made by the package ssh2: one SSH connection, with a channel for each session. */
-import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EngineError } from '@restic-engine/repo-format';
 import type { AuthHandlerMiddleware, Client, ClientChannel } from 'ssh2';
@@ -11,6 +10,7 @@ import type { Line } from './line.ts';
 import type { SftpOptions } from './options.ts';
 import type { Pipe } from './protocol/pipe.ts';
 import { startProxy } from './proxy-command.ts';
+import { openSocket } from './socket.ts';
 import { loadSsh2 } from './ssh2.ts';
 import type { Ssh2 } from './ssh2.ts';
 import { resolveTarget } from './target.ts';
@@ -33,21 +33,27 @@ export async function connectSsh(options: SftpOptions): Promise<Line> {
   return new SshLine(await login(ssh2, await resolveTarget(options), options, 0));
 }
 
-/** A client that has logged in, and what carries it. */
-interface Login {
-  readonly client: Client;
+/** What carries the bytes of a client. */
+interface Carrier {
   readonly sock: Duplex;
+  gather?(): void;
+  reuseBuffer?(): void;
+}
+
+/** A client that has logged in. */
+interface Login extends Carrier {
+  readonly client: Client;
 }
 
 class SshLine implements Line {
   readonly #client: Client;
-  readonly #sock: Duplex;
+  readonly #carrier: Carrier;
   readonly #gone: Promise<EngineError>;
   #alive = true;
 
-  constructor({ client, sock }: Login) {
+  constructor({ client, ...carrier }: Login) {
     this.#client = client;
-    this.#sock = sock;
+    this.#carrier = carrier;
     let failure: Error | undefined;
     this.#gone = new Promise((resolve) => {
       client.on('error', (error) => {
@@ -78,10 +84,12 @@ class SshLine implements Line {
       channel.once('close', () => resolve(new EngineError('io', 'the server ended the SFTP session')));
     });
     const gone = Promise.race([this.#gone, ended]);
+    const { gather } = this.#carrier;
     return {
       input: channel,
       output: channel,
       gone,
+      ...(gather && { gather }),
       async close() {
         channel.close();
         await gone;
@@ -91,7 +99,7 @@ class SshLine implements Line {
 
   async close(): Promise<void> {
     if (!this.#alive) return;
-    const sock = this.#sock;
+    const { sock } = this.#carrier;
     // Says goodbye and ends the stream; what the server has to say to that is of no interest.
     sock.once('finish', () => sock.destroy());
     this.#client.end();
@@ -105,15 +113,16 @@ class SshLine implements Line {
 async function login(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Login> {
   const check = await hostKeyCheck(target.hostKey);
   const attempts = await attemptsFor(ssh2, target, options);
-  const sock = await dial(ssh2, target, options, depth);
+  const carrier = await dial(ssh2, target, options, depth);
   const client = new ssh2.Client();
   // Nobody listens for errors between here and there, and none may end the process.
   client.on('error', () => undefined);
   try {
-    await handshake(client, sock, target, check, attempts);
-    return { client, sock };
+    await handshake(client, carrier.sock, target, check, attempts);
+    carrier.reuseBuffer?.();
+    return { client, ...carrier };
   } catch (error) {
-    sock.destroy();
+    carrier.sock.destroy();
     throw error;
   }
 }
@@ -162,13 +171,11 @@ function oneByOne({ attempts }: Attempts, exhausted: () => void): AuthHandlerMid
 }
 
 /** A stream to the host: directly, through a command, or through other hosts. */
-async function dial(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Duplex> {
+async function dial(ssh2: Ssh2, target: Target, options: SftpOptions, depth: number): Promise<Carrier> {
   const last = target.jumps.at(-1);
-  if (last !== undefined) return jump(ssh2, target, last, options, depth);
-  if (target.proxyCommand !== undefined) return startProxy(target.proxyCommand);
-  // Without delay: a small request must not wait for the answer to the one before.
-  const { host, port } = target;
-  return createConnection({ host, port, noDelay: true, keepAlive: true });
+  if (last !== undefined) return { sock: await jump(ssh2, target, last, options, depth) };
+  if (target.proxyCommand !== undefined) return { sock: startProxy(target.proxyCommand) };
+  return openSocket(target.host, target.port);
 }
 
 async function jump(ssh2: Ssh2, target: Target, through: string, options: SftpOptions, depth: number): Promise<Duplex> {

@@ -1,6 +1,7 @@
 /** Packets of the SSH File Transfer Protocol, version 3: draft-ietf-secsh-filexfer-02, sections 3 to 7. */
 import { Buffer } from 'node:buffer';
 import { EngineError } from '@restic-engine/repo-format';
+import type { PacketPool } from './packet-pool.ts';
 
 /** Kinds of packets, section 3. */
 export const TYPE = {
@@ -70,11 +71,11 @@ export function permissions(mode: number): readonly Field[] {
 }
 
 /** The bytes of a packet. `tail` is a last string, given in parts; the packet holds a copy of them. */
-export function encode(type: number, fields: readonly Field[], tail?: readonly Uint8Array[]): Buffer {
+export function encode(pool: PacketPool, type: number, fields: readonly Field[], tail?: readonly Uint8Array[]): Buffer {
   const ready = fields.map((field) => (typeof field === 'string' ? Buffer.from(field) : field));
   const tailLength = tail?.reduce((sum, part) => sum + part.length, 0) ?? 0;
   const length = ready.reduce<number>((sum, field) => sum + sizeOf(field), 5);
-  const packet = Buffer.allocUnsafe(length + (tail === undefined ? 0 : 4 + tailLength));
+  const packet = pool.take(length + (tail === undefined ? 0 : 4 + tailLength));
   packet.writeUInt32BE(packet.length - 4, 0);
   packet.writeUInt8(type, 4);
   let at = 5;

@@ -7,6 +7,8 @@ export interface Pipe {
   readonly input: Readable;
   /** What it is told. */
   readonly output: Writable;
+  /** Makes what is written until this turn of the event loop ends go on its way together. */
+  gather?(): void;
   /** Resolves with the reason when the server is gone, whatever made it go. Never rejects. */
   readonly gone: Promise<EngineError>;
   /** Ends it; resolves when nothing is left of it. */

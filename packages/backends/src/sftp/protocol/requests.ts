@@ -1,8 +1,10 @@
+import type { Buffer } from 'node:buffer';
 import { EngineError } from '@restic-engine/repo-format';
 import { FrameParser } from './frames.ts';
 import type { FrameHandler } from './frames.ts';
 import { broken, encode, PacketReader, STATUS, TYPE } from './packet.ts';
 import type { Field } from './packet.ts';
+import { PacketPool } from './packet-pool.ts';
 import type { Pipe } from './pipe.ts';
 import { readStatus } from './status.ts';
 
@@ -26,6 +28,7 @@ interface Waiting {
  */
 export class Requests implements FrameHandler {
   readonly #pipe: Pipe;
+  readonly #pool = new PacketPool();
   readonly #waiting = new Map<number, Waiting>();
   readonly #parser: FrameParser;
   readonly #stuckMs: number;
@@ -61,18 +64,20 @@ export class Requests implements FrameHandler {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
       this.#version = { resolve, reject };
-      this.#send(encode(TYPE.INIT, [version]));
+      this.#send(encode(this.#pool, TYPE.INIT, [version]));
     });
   }
 
   /** Resolves with the body of the answer, which must be of kind `expected`; STATUS means "success, nothing else". */
   send(type: number, fields: readonly Field[], expected: number, tail?: readonly Uint8Array[]): Promise<Uint8Array> {
-    return this.#start(expected, undefined, (id) => encode(type, [id, ...fields], tail));
+    return this.#start(expected, undefined, (id) => encode(this.#pool, type, [id, ...fields], tail));
   }
 
   /** Reads up to `target.length` bytes into `target`; resolves with those that were read, a view of it. */
   read(handle: Uint8Array, offset: number, target: Uint8Array): Promise<Uint8Array> {
-    return this.#start(TYPE.DATA, target, (id) => encode(TYPE.READ, [id, handle, BigInt(offset), target.length]));
+    return this.#start(TYPE.DATA, target, (id) =>
+      encode(this.#pool, TYPE.READ, [id, handle, BigInt(offset), target.length]),
+    );
   }
 
   /** Rejects everything under way with `reason` and lets go of the pipe. */
@@ -112,7 +117,7 @@ export class Requests implements FrameHandler {
     waiting.reject(broken('success without a result'));
   }
 
-  #start(expected: number, target: Waiting['target'], make: (id: number) => Uint8Array): Promise<Uint8Array> {
+  #start(expected: number, target: Waiting['target'], make: (id: number) => Buffer): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
       const id = (this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1);
@@ -124,8 +129,9 @@ export class Requests implements FrameHandler {
     });
   }
 
-  #send(packet: Uint8Array): void {
-    this.#pipe.output.write(packet);
+  #send(packet: Buffer): void {
+    this.#pipe.gather?.();
+    this.#pipe.output.write(packet, () => this.#pool.give(packet));
   }
 
   #hear(version: number, body: Uint8Array): void {

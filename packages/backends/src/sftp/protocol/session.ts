@@ -7,10 +7,10 @@ import { isStatus } from './status.ts';
 import { Window } from './window.ts';
 
 /**
- * Bytes of content under way on one session: what an SSH channel's window lets through (2 MiB) and as much again, so that
- * the channel never runs dry while answers travel.
+ * Bytes of content under way on one session: what the window of an SSH channel lets through (2 MiB with OpenSSH and ssh2)
+ * and half as much again, so that the channel does not run dry while answers travel.
  */
-const IN_FLIGHT = 4 * 1024 * 1024;
+const IN_FLIGHT = 3 * 1024 * 1024;
 /** What every server takes in one READ or WRITE; larger ones are damaged by some (section 6.4 promises 32768). */
 const PLAIN_PIECE = 32 * 1024;
 /** The largest piece used where the server says that it takes it: OpenSSH's packets, without their heads. */
