@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `pnpm bench [macro|micro|memory|servers …] [--full] [--runs N] [--set large|small] [--server NAME]`, the first
+ * Benchmarks: `pnpm bench [macro|micro|memory|servers|startup …] [--full] [--runs N] [--set large|small] [--server NAME]`, the first
  * three by default.
  * docs/benchmarks.md says what is measured and how to read it.
  */
@@ -9,6 +9,7 @@ import { macro } from './macro/run.ts';
 import { memory } from './memory/run.ts';
 import { micro } from './micro/run.ts';
 import { servers } from './servers/run.ts';
+import { startup } from './startup/run.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,6 +33,7 @@ const kinds = {
   macro: () => macro({ form, runs, sets: (values.set ?? ['large', 'small']).map(dataName) }),
   memory: () => memory(form),
   servers: () => servers({ runs, set: dataName(values.set?.[0] ?? 'large'), kinds: values.server }),
+  startup: () => startup(Number(values.runs ?? 40)),
 };
 
 function isKind(name: string): name is keyof typeof kinds {
