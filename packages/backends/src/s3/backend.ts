@@ -21,7 +21,7 @@ import type { Page } from './listing.ts';
 import { giveUp, readRange, readSize, readWhole } from './load.ts';
 import type { S3Options, Sdk } from './open.ts';
 import { showPlace } from './place.ts';
-import { attach, sha256, sha256Of, storageClassOf } from './save.ts';
+import { attach, hashOf, sha256Of, storageClassOf } from './save.ts';
 
 export async function openS3(sdk: Sdk, options: S3Options): Promise<Backend> {
   const { connections = 5, bandwidth, env } = options;
@@ -35,6 +35,8 @@ class S3Backend implements Backend {
   readonly #connection: Connection;
   readonly #options: S3Options;
   readonly #root: string;
+  /** Known to be needed: buckets that protect what is in them ask for it, and it takes longer than anything else here. */
+  #sendsMd5 = false;
   /** By `create`. */
   #madeBucket = false;
 
@@ -79,17 +81,16 @@ class S3Backend implements Backend {
 
   async save(file: FileHandle, segments: readonly Uint8Array[], call?: Call): Promise<void> {
     throwIfAborted(call?.signal);
-    const { PutObjectCommand } = this.#connection.sdk;
     const path = filePath(file);
     const hash = sha256Of(file, segments);
-    const storageClass = storageClassOf(file, this.#options.storageClass);
-    const saved = await this.#attempt('save', path, call, (client, options) => {
-      const command = new PutObjectCommand({ ...this.#key(file), ContentType: 'application/octet-stream' });
-      attach(command, segments, { hash, storageClass });
-      return client.send(command, options);
-    });
-    if (!(saved instanceof S3Refusal)) return;
-    if (saved.s3Code === 'XAmzContentSHA256Mismatch' && sha256(segments) !== hash) {
+    const hadMd5 = this.#sendsMd5;
+    let saved = await this.#put(file, segments, hash, call);
+    if (saved?.wantsMd5 && !hadMd5) {
+      this.#sendsMd5 = true;
+      saved = await this.#put(file, segments, hash, call);
+    }
+    if (saved === undefined) return;
+    if (saved.s3Code === 'XAmzContentSHA256Mismatch' && hashOf('sha256', segments).toString('hex') !== hash) {
       throw new EngineError('corrupt', `save ${path}: the content is not what its name says`, { file: path });
     }
     throw saved.toEngineError('save', path);
@@ -166,6 +167,24 @@ class S3Backend implements Backend {
 
   #key(file: FileHandle): { Bucket: string; Key: string } {
     return { ...this.#bucket(), Key: `${this.#root}${filePath(file)}` };
+  }
+
+  async #put(
+    file: FileHandle,
+    segments: readonly Uint8Array[],
+    hash: string,
+    call: Call | undefined,
+  ): Promise<S3Refusal | undefined> {
+    const { PutObjectCommand } = this.#connection.sdk;
+    const input = { ...this.#key(file), ContentType: 'application/octet-stream' };
+    const storageClass = storageClassOf(file, this.#options.storageClass);
+    const md5 = this.#sendsMd5 ? hashOf('md5', segments).toString('base64') : undefined;
+    const answer = await this.#attempt('save', filePath(file), call, (client, options) => {
+      const command = new PutObjectCommand(input);
+      attach(command, segments, { hash, storageClass, md5 });
+      return client.send(command, options);
+    });
+    return answer instanceof S3Refusal ? answer : undefined;
   }
 
   /** A page of a listing; undefined where there is no bucket. */

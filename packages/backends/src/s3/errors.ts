@@ -116,6 +116,11 @@ export class S3Refusal extends Error {
     return this.code === 'not-found' && this.s3Code !== 'NoSuchBucket';
   }
 
+  /** Amazon S3 user guide, "Object Lock considerations": uploads to such a bucket must have a Content-MD5. */
+  get wantsMd5(): boolean {
+    return this.status === 400 && ['InvalidRequest', 'MissingContentMD5', 'MissingDigest'].includes(this.s3Code);
+  }
+
   /** May the request be for another region than it was signed for? */
   get isAboutRegion(): boolean {
     if (this.status === 301 || this.status === 307) return true;

@@ -17,13 +17,13 @@ export function storageClassOf(file: FileHandle, configured: string | undefined)
  * damage on the way nor a file under a wrong name gets stored.
  */
 export function sha256Of(file: FileHandle, segments: readonly Uint8Array[]): string {
-  return file.type === 'config' ? sha256(segments) : file.name;
+  return file.type === 'config' ? hashOf('sha256', segments).toString('hex') : file.name;
 }
 
-export function sha256(segments: readonly Uint8Array[]): string {
-  const hash = createHash('sha256');
+export function hashOf(algorithm: 'sha256' | 'md5', segments: readonly Uint8Array[]): Buffer {
+  const hash = createHash(algorithm);
   for (const segment of segments) hash.update(segment);
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 /** How the body of an upload is described to the server. */
@@ -31,18 +31,21 @@ export interface Description {
   /** {@link sha256Of}. */
   readonly hash: string;
   readonly storageClass: string | undefined;
+  /** Base64. */
+  readonly md5: string | undefined;
 }
 
 /** Makes `command` send `segments` in one body, without reading or copying them. */
 export function attach(command: PutObjectCommand, segments: readonly Uint8Array[], description: Description): void {
   const length = segments.reduce((sum, segment) => sum + segment.length, 0);
-  const { hash, storageClass } = description;
+  const { hash, storageClass, md5 } = description;
   command.middlewareStack.add(
     (next) => (args) => {
       if (isRequest(args.request)) {
         const { headers } = args.request;
         headers['content-length'] = String(length);
         headers['x-amz-content-sha256'] = hash;
+        if (md5 !== undefined) headers['content-md5'] = md5;
         // The SDK's own parameter takes the classes only that Amazon had when it was made.
         if (storageClass !== undefined) headers['x-amz-storage-class'] = storageClass;
         args.request.body = new Segments(segments);

@@ -76,6 +76,30 @@ describe('an upload', () => {
     expect(classes).toEqual([ofPacks, ...Array<unknown>(5).fill(ofOthers)]);
   });
 
+  it.each(['InvalidRequest', 'MissingContentMD5'])('has an MD5 from when a bucket asks for it (%s)', async (code) => {
+    await using server = await startS3(({ headers }, response) => {
+      if (headers['content-md5'] === undefined) refuse(response, 400, code);
+      else response.end();
+    });
+    await using backend = await server.backend();
+    await Promise.all([backend.save(FILE, BYTES), backend.save(FILE, BYTES)]);
+    await backend.save(FILE, BYTES);
+    const md5 = createHash('md5').update('some content').digest('base64');
+    const sent = server.asked.map(({ headers }) => headers['content-md5']);
+    expect(sent.toSorted()).toEqual([md5, md5, md5, undefined, undefined]);
+    expect(sent.at(-1)).toBe(md5);
+    expect(server.asked.map(({ body }) => body.toString())).toEqual(Array(5).fill('some content'));
+  });
+
+  it('that is refused for another reason is not repeated', async () => {
+    await using server = await startS3((_, response) => refuse(response, 400, 'InvalidRequest'));
+    await using backend = await server.backend();
+    for (let saves = 0; saves < 2; saves += 1) {
+      await expect(backend.save(FILE, BYTES)).rejects.toMatchObject({ code: 'bad-request' });
+    }
+    expect(server.asked).toHaveLength(3);
+  });
+
   it('that arrives damaged may be repeated; one that was wrong before may not', async () => {
     await using server = await startS3((_, response) => refuse(response, 400, 'XAmzContentSHA256Mismatch'));
     await using backend = await server.backend();
