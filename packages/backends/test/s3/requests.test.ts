@@ -86,8 +86,8 @@ describe('an upload', () => {
     await backend.save(FILE, BYTES);
     const md5 = createHash('md5').update('some content').digest('base64');
     const sent = server.asked.map(({ headers }) => headers['content-md5']);
-    expect(sent.toSorted()).toEqual([md5, md5, md5, undefined, undefined]);
-    expect(sent.at(-1)).toBe(md5);
+    expect(sent.filter((each) => each === undefined)).toHaveLength(2);
+    expect(sent.slice(2)).toEqual([md5, md5, md5]);
     expect(server.asked.map(({ body }) => body.toString())).toEqual(Array(5).fill('some content'));
   });
 
