@@ -38,12 +38,11 @@ export class Sessions {
 
   /** Runs `work`, which sends or receives about `bytes` of content, on the least busy session. */
   async use<T>(bytes: number, signal: AbortSignal | undefined, work: (session: Session) => Promise<T>): Promise<T> {
-    const place = await orAborted(this.#place(bytes), signal);
-    place.bytes += bytes;
+    const taking = this.#take(bytes);
     try {
-      return await work(place.session);
+      return await work((await orAborted(taking, signal)).session);
     } finally {
-      place.bytes -= bytes;
+      taking.then((place) => (place.bytes -= bytes)).catch(() => undefined);
     }
   }
 
@@ -56,21 +55,28 @@ export class Sessions {
     if (line.status === 'fulfilled') await line.value?.close();
   }
 
-  async #place(bytes: number): Promise<Place> {
-    if (this.#closed) throw closed();
-    this.#places = this.#places.filter(({ session }) => session.failure === undefined);
-    const best = leastBusy(this.#places);
-    if (best === undefined) return this.#opened();
-    const isBusy = bytes >= LARGE && best.bytes >= LARGE;
-    if (!isBusy || this.#places.length >= Math.min(this.#max, this.#limit)) return best;
-    try {
-      return await this.#opened();
-    } catch (error) {
-      // A server may give fewer sessions than are wanted; those that are there serve.
-      if (best.session.failure !== undefined) throw error;
-      this.#limit = this.#places.length;
-      return best;
+  /** A session with room for `bytes`, which count from now on. */
+  async #take(bytes: number): Promise<Place> {
+    for (;;) {
+      if (this.#closed) throw closed();
+      this.#places = this.#places.filter(({ session }) => session.failure === undefined);
+      const best = leastBusy(this.#places);
+      if (best !== undefined && !this.#isWorthAnother(best, bytes)) {
+        best.bytes += bytes;
+        return best;
+      }
+      try {
+        await this.#opened();
+      } catch (error) {
+        // A server may give fewer sessions than are wanted; those that are there serve.
+        if (best === undefined || best.session.failure !== undefined) throw error;
+        this.#limit = this.#places.length;
+      }
     }
+  }
+
+  #isWorthAnother(best: Place, bytes: number): boolean {
+    return bytes >= LARGE && best.bytes >= LARGE && this.#places.length < Math.min(this.#max, this.#limit);
   }
 
   #opened(): Promise<Place> {

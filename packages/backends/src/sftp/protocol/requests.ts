@@ -105,16 +105,12 @@ export class Requests implements FrameHandler {
 
   packet(type: number, id: number, body: Uint8Array): void {
     if (type === TYPE.VERSION) return this.#hear(id, body);
-    const waiting = this.#taken(id);
-    if (type === waiting.expected && type !== TYPE.STATUS) return waiting.resolve(body);
-    if (type !== TYPE.STATUS) {
-      waiting.reject(broken(`an answer of kind ${type}`));
-      throw broken(`an answer of kind ${type}`);
-    }
-    const status = readStatus(body);
-    if (status.status !== STATUS.OK) return waiting.reject(status);
-    if (waiting.expected === TYPE.STATUS) return waiting.resolve(body);
-    waiting.reject(broken('success without a result'));
+    // Before the request is taken out: whatever is wrong with an answer, the request must learn of it.
+    const status = type === TYPE.STATUS ? readStatus(body) : undefined;
+    if (status === undefined && this.#waiting.get(id)?.expected !== type) throw broken(`an answer of kind ${type}`);
+    const { expected, resolve, reject } = this.#taken(id);
+    if (status === undefined || (status.status === STATUS.OK && expected === TYPE.STATUS)) resolve(body);
+    else reject(status.status === STATUS.OK ? broken('success without a result') : status);
   }
 
   #start(expected: number, target: Waiting['target'], make: (id: number) => Buffer): Promise<Uint8Array> {
