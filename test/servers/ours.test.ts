@@ -73,6 +73,7 @@ await describeWithPeer('restic', 'our REST server, with restic as the client', (
   ])('works %s', async (_, options) => {
     await using server = await startOurs(options);
     await live(restic, await server.place('tester/photos'));
+    expect(readdirSync(join(server.data, 'tester', 'photos', 'locks'))).toEqual([]);
   });
 
   it('works over TLS, for those who know its certificate', async () => {
@@ -119,7 +120,7 @@ await describeWithPeer('restic', 'our REST server, with restic as the client', (
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await server.restart();
     await saved;
-    await ok(['check', '--read-data']);
+    expect(await ok(['check', '--read-data'])).toContain('no errors were found');
   }, 120_000);
 });
 

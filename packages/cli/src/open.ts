@@ -22,7 +22,21 @@ export async function openPlace(
   sources: RepositorySources,
   limits: Pick<RetryOptions, 'attempts'> = {},
 ): Promise<Backend> {
-  const { env, globals, ui } = context;
+  const { ui } = context;
+  const place = await openPlaceOnce(context, engine, sources);
+  const retry = engine.withRetry({
+    ...limits,
+    onRetry: ({ operation, delayMs, error }) => {
+      const seconds = (delayMs / 1000).toFixed(1);
+      if (ui.verbosity > 0) ui.warn(`${operation} returned error, retrying after ${seconds}s: ${error.message}`);
+    },
+  });
+  return engine.wrap(place, retry);
+}
+
+/** Like {@link openPlace}, without repeating anything: for clients who do that themselves. */
+export async function openPlaceOnce(context: Context, engine: Engine, sources: RepositorySources): Promise<Backend> {
+  const { env, globals } = context;
   const { options, uploadLimit, downloadLimit } = globals.transport;
   const rates = { ...(uploadLimit && { upload: uploadLimit }), ...(downloadLimit && { download: downloadLimit }) };
   context.line ??= uploadLimit || downloadLimit ? engine.bandwidth(rates) : undefined;
@@ -33,14 +47,7 @@ export async function openPlace(
     ...(context.line && { bandwidth: context.line }),
   });
   context.location = place.location;
-  const retry = engine.withRetry({
-    ...limits,
-    onRetry: ({ operation, delayMs, error }) => {
-      const seconds = (delayMs / 1000).toFixed(1);
-      if (ui.verbosity > 0) ui.warn(`${operation} returned error, retrying after ${seconds}s: ${error.message}`);
-    },
-  });
-  return engine.wrap(place, engine.withObserve(), engine.withLimit(), retry);
+  return engine.wrap(place, engine.withObserve(), engine.withLimit());
 }
 
 /** Opens the repository of the global flags, does the work, and closes everything. */

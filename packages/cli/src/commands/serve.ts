@@ -8,7 +8,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { HtpasswdFile, ListenAt, Places, RequestRecord, TlsOptions } from '@restic-engine/rest-server';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
-import { openPlace } from '../open.ts';
+import { openPlaceOnce } from '../open.ts';
 import { accessLogLine } from '../render/access-log.ts';
 import { parseSize } from '../values/size.ts';
 import { isMissing } from '../values/text-file.ts';
@@ -120,7 +120,7 @@ async function openPlaces(context: Context, flags: Flags, resources: AsyncDispos
   if (location === undefined && file === undefined) {
     throw new Fatal('Please specify the data directory (--path) or one repository (-r)');
   }
-  return { backend: resources.use(await openPlace(context, engine, globals.repository)) };
+  return { backend: resources.use(await openPlaceOnce(context, engine, globals.repository)) };
 }
 
 /** undefined with --no-auth */
