@@ -69,8 +69,11 @@ export interface Window {
   readonly cleanups: Cleanup[];
 }
 
-/** The first windows are small, so that work begins early; later ones are worth the requests they cost. */
-const FIRST_WEIGHT = 1 << 10;
+/**
+ * The first window is smaller, so that work begins earlier. Not much: what two windows need of one pack is two requests,
+ * and over a distance each costs more time than planning ten thousand files, which fit in here.
+ */
+const FIRST_WEIGHT = 1 << 15;
 const MAX_WEIGHT = 1 << 16;
 
 /** Collects windows. Each `add…` may be answered by a window that is full: it goes on its way before more is added. */
