@@ -41,22 +41,20 @@ export interface HostKeyCheck {
 /** Reads what is known about the host. */
 export async function hostKeyCheck(policy: HostKeyPolicy): Promise<HostKeyCheck> {
   const texts = policy.accept === 'any' ? [] : await Promise.all(policy.files.map(readOptional));
-  const lines = linesFor(parseKnownHosts([policy.text, ...texts].join('\n')), namesOf(policy));
+  const all = parseKnownHosts([policy.text, ...texts].join('\n'));
+  const lines = linesFor(all, hostName(policy.host, policy.port ?? 22));
+  // As in ssh, what is known of the host without its port may speak for a key, though not against it.
+  const others = linesFor(all, hostName(policy.host, 22));
   return {
-    algorithms: algorithmsFor(lines),
+    algorithms: algorithmsFor([...lines, ...others]),
     async check(key) {
       if (policy.accept === 'any') return;
       const verdict = judge(lines, key);
-      if (verdict === 'known') return;
+      if (verdict === 'known' || (verdict === 'unknown' && judge(others, key) === 'known')) return;
       if (verdict === 'unknown' && policy.accept === 'new') return note(policy, key);
       throw refusal(policy, verdict, key);
     },
   };
-}
-
-/** A name with a port is looked up without it too, as ssh does. */
-function namesOf({ host, port }: HostKeyPolicy): string[] {
-  return [...new Set([hostName(host, port ?? 22), hostName(host, 22)])];
 }
 
 function algorithmsFor(lines: readonly KnownHost[]): ServerHostKeyAlgorithm[] {

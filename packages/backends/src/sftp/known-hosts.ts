@@ -34,9 +34,9 @@ export function hostName(host: string, port: number): string {
   return port === 22 ? lower : `[${lower}]:${port}`;
 }
 
-/** The lines that speak of a host, by any of its `names`. */
-export function linesFor(lines: readonly KnownHost[], names: readonly string[]): KnownHost[] {
-  return lines.filter((line) => names.some((name) => matches(line.hosts, name)));
+/** The lines that speak of a host by this name. */
+export function linesFor(lines: readonly KnownHost[], name: string): KnownHost[] {
+  return lines.filter((line) => matches(line.hosts, name));
 }
 
 /** What `lines`, those for the host, say about a key that it shows. */

@@ -48,7 +48,7 @@ async function readWith(file: string, folder: string, depth = 0): Promise<string
   return text.status === 'fulfilled' ? withIncludes(text.value, folder, depth) : '';
 }
 
-/** Puts in what `Include` names. The section it stands in goes on behind it. */
+/** Puts in what `Include` names. The section it stands in goes on behind each file. */
 async function withIncludes(text: string, folder: string, depth: number): Promise<string> {
   if (depth > MAX_DEPTH) throw new EngineError('bad-request', 'SSH configuration files include each other');
   const lines: string[] = [];
@@ -57,19 +57,19 @@ async function withIncludes(text: string, folder: string, depth: number): Promis
     const [, keyword = '', rest = ''] = /^\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)$/.exec(line) ?? [];
     if (/^(?:host|match)$/i.test(keyword)) section = line;
     if (/^include$/i.test(keyword)) {
-      for (const pattern of rest.match(/"[^"]*"|\S+/g) ?? []) lines.push(await included(pattern, folder, depth));
-      lines.push(section);
+      for (const pattern of rest.match(/"[^"]*"|\S+/g) ?? [])
+        lines.push(...(await included(pattern, section, folder, depth)));
     } else lines.push(line);
   }
   return lines.join('\n');
 }
 
-async function included(pattern: string, folder: string, depth: number): Promise<string> {
+async function included(pattern: string, section: string, folder: string, depth: number): Promise<string[]> {
   const plain = pattern.replaceAll('"', '').replace(/^~(?=\/)/, dirname(folder));
   const path = isAbsolute(plain) ? plain : join(folder, plain);
   const texts: string[] = [];
   const files: string[] = [];
   for await (const file of glob(path)) files.push(file);
-  for (const file of files.sort()) texts.push(await readWith(file, folder, depth + 1));
-  return texts.join('\n');
+  for (const file of files.sort()) texts.push(await readWith(file, folder, depth + 1), section);
+  return texts;
 }
