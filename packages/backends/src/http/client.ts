@@ -43,7 +43,8 @@ export interface HttpResponse {
 /** Speaks HTTP/1.1 over connections that are kept; follows no redirects and repeats nothing. */
 export interface HttpClient extends AsyncDisposable {
   /**
-   * Sends one request; resolves when its body is sent and the head of the response is there, whatever its status.
+   * Sends one request; resolves when its body is sent and the head of the response is there, whatever its status. Only a
+   * refusal may come before all of the body is sent.
    *
    * Rejects with `io`, `untrusted`, `unauthorized` (the server does not accept the client's certificate), `corrupt`
    * (what answers does not speak HTTP), `bad-request` (a header or URL that cannot be sent) or `aborted`.

@@ -56,6 +56,11 @@ export function connectionCut(): EngineError {
   return new EngineError('io', 'the connection was given up');
 }
 
+/** A success before all of the request was sent: what answers cannot be the server that stores it. */
+export function answeredTooEarly({ host }: URL): EngineError {
+  return new EngineError('io', `${host}: the answer came before all of the request was sent`, { host });
+}
+
 function classify(system: string): Code {
   if (UNTRUSTED.has(system)) return 'untrusted';
   if (CLIENT_CERTIFICATE.test(system)) return 'unauthorized';

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import type { Bandwidth } from '../bandwidth.ts';
 import { ReceivedBody } from './body.ts';
 import type { HttpResponse } from './client.ts';
-import { connectionCut, transportError } from './errors.ts';
+import { answeredTooEarly, connectionCut, transportError } from './errors.ts';
 import type { Upload } from './upload.ts';
 
 /** One request and its response, as undici tells of them. */
@@ -19,6 +19,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #body: ReceivedBody | undefined;
   /** No byte of the request's body is in use any more. */
   #sent = false;
+  /** All of it has gone out. */
+  #sentWhole = false;
   #over = false;
   #aborted: EngineError | undefined;
 
@@ -47,6 +49,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestSent(): void {
     this.#sent = true;
+    this.#sentWhole = true;
     this.#settle();
   }
 
@@ -72,6 +75,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#sent = true;
     this.#finish();
     this.#settle();
+    // Nothing, where that has resolved.
+    this.#outcome.reject(answeredTooEarly(this.#url));
     // In the turn after the one in which undici takes the connection for free again: the next request of a reader who
     // goes on at once would otherwise open another one.
     queueMicrotask(() => setImmediate(() => this.#body?.end()));
@@ -99,10 +104,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.onResponseError(undefined, this.#aborted);
   };
 
+  /** Who has not got all of a request may refuse it, but cannot have done what it asks for. */
   #settle(): void {
-    if (this.#response && this.#body && this.#sent) {
-      this.#outcome.resolve({ ...this.#response, body: this.#body });
-    }
+    if (!this.#response || !this.#body || !this.#sent) return;
+    if (!this.#sentWhole && this.#response.status < 300) return;
+    this.#outcome.resolve({ ...this.#response, body: this.#body });
   }
 
   #finish(): void {

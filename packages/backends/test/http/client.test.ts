@@ -123,6 +123,28 @@ describe('the memory of a body', () => {
     expect(seen.foreign).toBe(0);
   });
 
+  for (const [what, answer] of [
+    ['', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'],
+    ['that ends with the connection', 'HTTP/1.1 201 Created\r\n\r\nok'],
+  ] as const) {
+    it(`is not stored by who answers before it has come: such a success ${what} is none`, async () => {
+      const { server, seen, readOn } = await hastyServer(answer);
+      await using _ = server;
+      await using client = await open();
+      const segment = filled(20_000_000, 1);
+      const sending = codeOf(send(client, server.url, { method: 'POST', body: [segment] }));
+      if (what !== '') {
+        await until(() => seen.bytes > 0);
+        server.sockets.forEach((socket) => socket.destroy());
+      }
+      expect(await sending).toBe('io');
+      segment.fill(2);
+      readOn();
+      await until(() => server.sockets.every((socket) => socket.destroyed));
+      expect(seen.foreign).toBe(0);
+    });
+  }
+
   it('is not read any more once an abort has been told', async () => {
     const { server, seen, readOn } = await hastyServer('');
     await using _ = server;
