@@ -23,7 +23,7 @@ export interface Sshd extends Server {
   readonly knownHosts: string;
   /** The folder of this machine that the place called `name` is in. */
   folder(name: string): string;
-  /** The same place, as restic and ours reach it by the program `ssh`. */
+  /** The same place by way of the program `ssh`, which asks the system for the home folder. */
   placeBySsh(name: string, options?: { readonly port?: number }): Promise<Place>;
   /** Gives it another host key; takes effect when it is started again. */
   changeHostKey(): void;
@@ -71,9 +71,6 @@ export async function startSshd(peer: Peer, { chroot = false }: SshdOptions = {}
   const sshConfig = path('.ssh/config');
   mkdirSync(path('.ssh'));
   writeFileSync(sshConfig, clientConfig(folder.path));
-  mkdirSync(path('bin'));
-  const ssh = execFileSync('sh', ['-c', 'command -v ssh'], { encoding: 'utf8' }).trim();
-  writeFileSync(path('bin/ssh'), `#!/bin/sh\nexec ${ssh} -F ${sshConfig} "$@"\n`, { mode: 0o755 });
   if (asRoot) writeFileSync(path('passwd'), passwd(path('data/home')));
   const start = (): Promise<Daemon> => {
     const words = [peer.path, '-D', '-e', '-f', path('config')];
@@ -91,9 +88,7 @@ export async function startSshd(peer: Peer, { chroot = false }: SshdOptions = {}
     knownHosts,
     folder: (name) => path(`data/home/${name}`),
     async place(name, { port: through = port } = {}) {
-      // restic runs the `ssh` it finds first; that one must be told where its configuration is.
-      const env = { HOME: folder.path, PATH: `${path('bin')}:${process.env['PATH'] ?? ''}` };
-      return { location: locationOf(name, through), env, options: [], secrets: [] };
+      return { location: locationOf(name, through), env: { HOME: folder.path }, options: [], secrets: [] };
     },
     async placeBySsh(name, { port: through = port } = {}) {
       return { location: locationOf(name, through), env: {}, options: [`sftp.args=-F ${sshConfig}`], secrets: [] };

@@ -30,7 +30,12 @@ export async function sshSettings(
   const { default: SshConfig } = await import('ssh-config');
   const query = user === undefined ? { Host: host } : { Host: host, User: user };
   const found = SshConfig.parse(text).compute(query, { ignoreCase: true, matchExec: false });
-  return new Map(Object.entries(found).map(([name, value]) => [name, typeof value === 'string' ? [value] : value]));
+  return new Map(
+    Object.entries(found).map(([name, value]) => {
+      const values = typeof value === 'string' ? [value] : value;
+      return [name, name === 'proxycommand' ? values.map(decodeURIComponent) : values];
+    }),
+  );
 }
 
 async function readNamed(file: string, folder: string): Promise<string> {
@@ -59,6 +64,9 @@ async function withIncludes(text: string, folder: string, depth: number): Promis
     if (/^include$/i.test(keyword)) {
       for (const pattern of rest.match(/"[^"]*"|\S+/g) ?? [])
         lines.push(...(await included(pattern, section, folder, depth)));
+    } else if (/^proxycommand$/i.test(keyword)) {
+      // What is for a shell must not be taken apart by the parser, which would lose some of its quotes.
+      lines.push(`ProxyCommand ${encodeURIComponent(rest)}`);
     } else lines.push(line);
   }
   return lines.join('\n');

@@ -133,10 +133,22 @@ class FakeServer {
         await (file as fs.FileHandle).write(content, 0, content.length, offset);
         return done();
       }
-      case TYPE.STAT:
-        return attributes(id, await fs.stat(path));
       case TYPE.FSTAT:
         return attributes(id, await (file as fs.FileHandle).stat());
+      case TYPE.READDIR:
+        return this.#list(id, file as Folder);
+      case TYPE.EXTENDED:
+        return this.#extended(id, path, body);
+      default:
+        return this.#doByName(type, id, path, body);
+    }
+  }
+
+  async #doByName(type: number, id: number, path: string, body: PacketReader): Promise<Buffer> {
+    const done = (): Buffer => status(id, STATUS.OK);
+    switch (type) {
+      case TYPE.STAT:
+        return attributes(id, await fs.stat(path));
       case TYPE.SETSTAT:
         await fs.chmod(path, body.attributes().permissions ?? 0o600);
         return done();
@@ -153,10 +165,6 @@ class FakeServer {
         await fs.unlink(path);
         return done();
       }
-      case TYPE.READDIR:
-        return this.#list(id, file as Folder);
-      case TYPE.EXTENDED:
-        return this.#extended(id, path, body);
       default:
         return status(id, STATUS.OP_UNSUPPORTED);
     }
