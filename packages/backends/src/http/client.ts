@@ -59,16 +59,18 @@ const DEFAULT_STUCK_MS = 5 * 60_000;
 export async function openHttpClient(options: HttpClientOptions): Promise<HttpClient> {
   const stuckMs = options.stuckRequestMs ?? DEFAULT_STUCK_MS;
   const dispatchers = await openDispatchers(options, stuckMs, options.env ?? process.env);
-  return new Client(dispatchers, options.userAgent ?? DEFAULT_USER_AGENT, options.bandwidth);
+  return new Client(dispatchers, stuckMs, options.userAgent ?? DEFAULT_USER_AGENT, options.bandwidth);
 }
 
 class Client implements HttpClient {
   readonly #dispatchers: Dispatchers;
+  readonly #stuckMs: number;
   readonly #userAgent: string;
   readonly #bandwidth: Bandwidth | undefined;
 
-  constructor(dispatchers: Dispatchers, userAgent: string, bandwidth: Bandwidth | undefined) {
+  constructor(dispatchers: Dispatchers, stuckMs: number, userAgent: string, bandwidth: Bandwidth | undefined) {
     this.#dispatchers = dispatchers;
+    this.#stuckMs = stuckMs;
     this.#userAgent = userAgent;
     this.#bandwidth = bandwidth;
   }
@@ -83,6 +85,9 @@ class Client implements HttpClient {
       method,
       headers: { 'user-agent': this.#userAgent, ...headers, ...upload.headers },
       body: upload.body,
+      // The way through a SOCKS proxy has no limits of its own.
+      headersTimeout: this.#stuckMs,
+      bodyTimeout: this.#stuckMs,
       // Left alone, undici closes the connection after each HEAD.
       reset: false,
     };

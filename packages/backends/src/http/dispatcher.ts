@@ -32,7 +32,7 @@ export async function openDispatchers(
   const trust = trustOf(options);
   const { socketPath } = options;
   const proxyOf = socketPath === undefined ? proxyFrom(env) : () => undefined;
-  const { Agent, ProxyAgent, buildConnector } = await import('undici');
+  const { Agent, Pool, ProxyAgent, buildConnector } = await import('undici');
   const shared = {
     connections: options.connections + HEAD_ROOM,
     // HTTP/2 would put all packs on one connection, with a window of its own to fill.
@@ -47,13 +47,18 @@ export async function openDispatchers(
     buildConnector({ ...BASE, ...tls, ...(socketPath !== undefined && { socketPath }) });
   const direct = new Agent({ ...shared, connect: trusting(trust, connectorFor) });
   const proxied = new Map<string, Dispatcher>();
+  // Left alone, undici gives what it opens to a proxy itself limits of its own.
+  const pool = (origin: string | URL, own: object): Dispatcher => new Pool(origin, { ...shared, ...own });
   const through = (proxy: URL, url: URL): Dispatcher => {
     const usesTls = [proxy.protocol, url.protocol].includes('https:');
     const key = `${usesTls} ${proxy.href}`;
     const known = proxied.get(key);
     if (known) return known;
     const tls = { ...BASE, ...((usesTls && trust.withSystem?.()) || trust.first) };
-    const agent = new ProxyAgent({ ...shared, uri: proxy.href, requestTls: tls, proxyTls: tls });
+    // Given any, undici would speak TLS to a SOCKS proxy, which knows none.
+    const proxyTls = proxy.protocol === 'socks5:' ? {} : { proxyTls: tls };
+    const own = { uri: proxy.href, requestTls: tls, ...proxyTls, factory: pool, clientFactory: pool };
+    const agent = new ProxyAgent({ ...shared, ...own });
     proxied.set(key, agent);
     return agent;
   };

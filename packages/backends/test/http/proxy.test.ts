@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { inspect } from 'node:util';
@@ -103,6 +104,25 @@ async function startProxy(port: number) {
   };
 }
 
+/** A SOCKS proxy (RFC 1928, no authentication) that connects to `port` on this machine, whatever it is asked for. */
+function startSocks(port: number) {
+  return startTcp((socket) => {
+    socket.once('data', ([version]: Buffer) => {
+      // Anything else is no SOCKS.
+      if (version !== 5) return void socket.destroy();
+      socket.write(Buffer.from([5, 0]));
+      socket.once('data', () => {
+        const onward = connect(port, '127.0.0.1', () => {
+          socket.write(Buffer.from([5, 0, 0, 1, 127, 0, 0, 1, 0, 80]));
+          onward.pipe(socket).pipe(onward);
+        });
+        onward.on('error', () => socket.destroy());
+        socket.on('close', () => onward.destroy());
+      });
+    });
+  });
+}
+
 describe('requests through a proxy', () => {
   const credentials = `Basic ${Buffer.from('user:se@cret').toString('base64')}`;
 
@@ -127,6 +147,30 @@ describe('requests through a proxy', () => {
     expect(proxy.seen).toEqual([`CONNECT other.invalid:443 ${credentials}`]);
     const wrong = client.request({ method: 'GET', url: new URL('https://another.invalid/'), headers: {} });
     await expect(wrong).rejects.toMatchObject({ code: 'untrusted' });
+  });
+
+  it.each(['http', 'https'])('reach it by SOCKS for %s, too', async (scheme) => {
+    const tls = { cert: fixture('other-host'), key: fixture('other-host') };
+    const answer = (_: unknown, response: ServerResponse): void => void response.end('from the server');
+    await using server = await startHttp(answer, scheme === 'https' ? tls : undefined);
+    await using proxy = await startSocks(server.port);
+    const env = { [`${scheme}_proxy`]: proxy.url.replace('http', 'socks5') };
+    await using client = await openHttpClient({ connections: 1, env, caCertificates: [fixture('ca')] });
+    const url = new URL(`${scheme}://other.invalid/path`);
+    const response = await client.request({ method: 'GET', url, headers: {} });
+    expect(Buffer.from(await response.body.read(100)).toString()).toBe('from the server');
+  });
+
+  it.each(['http', 'https', 'socks5'])('are given up when nothing comes through it (%s)', async (way) => {
+    await using silent = await startTcp((socket) => void socket.resume());
+    await using socks = await startSocks(silent.port);
+    const scheme = way === 'https' ? 'https' : 'http';
+    const env = { [`${scheme}_proxy`]: way === 'socks5' ? socks.url.replace('http', 'socks5') : silent.url };
+    await using client = await openHttpClient({ connections: 1, env, stuckRequestMs: 300 });
+    const start = performance.now();
+    const url = new URL(`${scheme}://some.invalid/`);
+    await expect(client.request({ method: 'GET', url, headers: {} })).rejects.toMatchObject({ code: 'io' });
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 
   for (const [status, code] of [
