@@ -90,6 +90,11 @@ await describeWithPeer('sshd', 'sshd', (program) => {
       code: 'unauthorized',
       message: expect.stringContaining(server().wrongIdentity),
     });
+    await using burglar = await open({ identityFiles: Array.from({ length: 10 }, () => server().wrongIdentity) });
+    await expect(burglar.create()).rejects.toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringContaining('Too many authentication failures'),
+    });
   });
 
   it('is trusted by its key only', async () => {

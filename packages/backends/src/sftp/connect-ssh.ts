@@ -133,7 +133,7 @@ function handshake(client: Client, sock: Duplex, target: Target, check: HostKeyC
     client.once('ready', resolve);
     client.on('error', (error: Error & { level?: string }) => {
       // An agent that does not answer is one attempt less.
-      if (error.level !== 'agent') reject(refusal ?? connectionError(error, target));
+      if (error.level !== 'agent') reject(refusal ?? connectionError(error, target, known));
     });
     client.once('close', () => reject(refusal ?? new EngineError('io', `${target.host} ended the SSH connection`)));
     client.connect({
@@ -203,14 +203,17 @@ async function jump(ssh2: Ssh2, target: Target, through: string, options: SftpOp
   });
 }
 
-function unauthorized(target: Target, { attempts, notes }: Attempts): EngineError {
+function unauthorized(target: Target, { attempts, notes }: Attempts, why?: string): EngineError {
   const where = `${target.host}:${target.port}`;
   const tried = attempts.map(({ what }) => what).join(', ');
-  const message = `${where} does not let ${target.user} in with ${tried}${notes.map((note) => `; ${note}`).join('')}`;
+  const message = `${where} does not let ${target.user} in with ${[tried, ...notes, ...(why ? [why] : [])].join('; ')}`;
   return new EngineError('unauthorized', message, { host: target.host, port: target.port });
 }
 
-function connectionError(error: Error, { host, port }: Target): EngineError {
+function connectionError(error: Error, target: Target, known: Attempts): EngineError {
+  // Servers end the conversation after some attempts, whatever else there would be to try.
+  if (/too many authentication failures/i.test(error.message)) return unauthorized(target, known, error.message);
+  const { host, port } = target;
   const code = /no matching/.test(error.message) ? 'unsupported' : 'io';
   return new EngineError(code, `cannot connect to ${host}:${port}: ${error.message}`, { host, port }, { cause: error });
 }

@@ -25,7 +25,7 @@ export const SFTP_SCHEME: Scheme = {
 };
 
 /** Location, extended options and environment as options of the backend. Throws `bad-request`. */
-export function sftpOptions(rest: string, { options, env, bandwidth }: OpenContext): SftpOptions {
+export function sftpOptions(rest: string, { options, env, bandwidth, http }: OpenContext): SftpOptions {
   const location = parseLocation(rest);
   const command = commandOf(location, options);
   const identityFile = options.get('identity-file');
@@ -45,6 +45,7 @@ export function sftpOptions(rest: string, { options, env, bandwidth }: OpenConte
     ...(password && { password }),
     ...(passphrase && { passphrase }),
     ...(bandwidth && { bandwidth }),
+    ...(http.stuckRequestMs !== undefined && { stuckMs: http.stuckRequestMs }),
   };
 }
 

@@ -190,6 +190,19 @@ describe('a server in trouble', () => {
 });
 
 describe('a repository', () => {
+  it('takes its turn on a limited line, piece by piece', async () => {
+    const taken = { upload: [] as number[], download: [] as number[] };
+    const take = (direction: 'upload' | 'download') => async (bytes: number) => void taken[direction].push(bytes);
+    const line = { limitsUpload: true, limitsDownload: true, upload: take('upload'), download: take('download') };
+    await using backend = (await fakeBackend({}, 5000, line)).backend;
+    await backend.save(FILE, [CONTENT]);
+    await backend.load(FILE);
+    for (const pieces of [taken.upload, taken.download]) {
+      expect(pieces.reduce((sum, bytes) => sum + bytes, 0)).toBe(CONTENT.length);
+      expect(Math.max(...pieces)).toBe(32 * 1024);
+    }
+  });
+
   it('whose folders are missing gets them when they are needed', async () => {
     const { backend, folder } = await fakeBackend();
     await using fake = backend;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { EngineError } from '@restic-engine/repo-format';
 import type { Backend } from '@restic-engine/repo-format';
+import type { Bandwidth } from '../../src/bandwidth.ts';
 import { SftpBackend } from '../../src/sftp/backend.ts';
 import type { Line } from '../../src/sftp/line.ts';
 import { encode, PacketReader, STATUS, TYPE } from '../../src/sftp/protocol/packet.ts';
@@ -257,7 +258,11 @@ export interface FakeBackend {
 }
 
 /** A backend on a fake server in a new folder, which goes away with it. */
-export async function fakeBackend(options: ServerOptions = {}, stuckMs = 5000): Promise<FakeBackend> {
+export async function fakeBackend(
+  options: ServerOptions = {},
+  stuckMs = 5000,
+  bandwidth?: Bandwidth,
+): Promise<FakeBackend> {
   const folder = await mkdtemp(join(tmpdir(), 'sftp-'));
   const line = fakeLine(options);
   const backend = new SftpBackend({
@@ -265,7 +270,7 @@ export async function fakeBackend(options: ServerOptions = {}, stuckMs = 5000): 
     root: join(folder, 'repo'),
     connections: 5,
     sessions: new Sessions(async () => line, 2, stuckMs),
-    bandwidth: undefined,
+    bandwidth,
   });
   const dispose = async (): Promise<void> => {
     await backend[Symbol.asyncDispose]();
