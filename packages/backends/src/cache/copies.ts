@@ -7,7 +7,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
+import type { FileHandle as OpenFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EngineError, isId } from '@restic-engine/repo-format';
 import type { ByteRange, FileHandle, FileType } from '@restic-engine/repo-format';
@@ -21,6 +22,8 @@ export const COPIED_TYPES: readonly FileType[] = ['data', 'index', 'snapshot'];
 
 /** The only version there has been. */
 const VERSION = '1';
+/** More bytes than any version has. */
+const START_LENGTH = 20;
 /** https://bford.info/cachedir/; programs that make backups leave such a folder out. */
 const TAG = 'Signature: 8a477f597d28d172789f06886806bc55\n';
 
@@ -63,16 +66,10 @@ export class Copies {
    * known.
    */
   async exists(): Promise<boolean> {
-    let version: string;
-    try {
-      version = await readFile(join(this.#folder, 'version'), 'latin1');
-    } catch (error) {
-      if (errno(error) !== 'ENOENT') throw error;
-      return false;
-    }
+    const version = await startOf(join(this.#folder, 'version'));
     // Empty: restic before 0.20 is just making it.
     if (version === VERSION || version === '' || version === '0') return version === VERSION;
-    throw new EngineError('unsupported', 'the cache is of an unknown version', { version: version.slice(0, 20) });
+    throw new EngineError('unsupported', 'the cache is of an unknown version', { version });
   }
 
   /** Makes what is missing of the cache, and notes that it is used. */
@@ -98,7 +95,7 @@ export class Copies {
     range: ByteRange | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const handle = await this.#open(file);
+    const handle = await openAsIs(this.#path(file));
     if (handle === undefined) return undefined;
     try {
       return await readFrom(handle, range, file, signal);
@@ -162,17 +159,30 @@ export class Copies {
     return isOlder(this.#path(file), timeMs);
   }
 
-  async #open(file: FileHandle): Promise<Awaited<ReturnType<typeof open>> | undefined> {
-    try {
-      return await open(this.#path(file), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    } catch (error) {
-      if (errno(error) !== 'ENOENT') throw error;
-      return undefined;
-    }
-  }
-
   #path({ type, name }: FileHandle): string {
     return join(this.#folder, folderOf(type), name.slice(0, 2), name);
+  }
+}
+
+/** Undefined where there is nothing. */
+async function openAsIs(path: string): Promise<OpenFile | undefined> {
+  try {
+    return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (errno(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
+}
+
+/** The first characters of a file; none where there is no file. */
+async function startOf(path: string): Promise<string> {
+  const handle = await openAsIs(path);
+  if (handle === undefined) return '';
+  try {
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(START_LENGTH), position: null });
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -191,7 +201,7 @@ async function writeNew(path: string, segments: readonly Uint8Array[]): Promise<
   }
 }
 
-async function openNew(path: string): Promise<Awaited<ReturnType<typeof open>>> {
+async function openNew(path: string): Promise<OpenFile> {
   try {
     return await open(path, 'wx', FILE_MODE);
   } catch (error) {

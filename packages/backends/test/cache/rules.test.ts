@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -92,6 +93,20 @@ describe('the folder of a cache', () => {
     await place.open().save(each.file, [each.content]);
     expect(place.has(each.file, each.content)).toBe(true);
     expect(readFileSync(join(place.folder, REPOSITORY, 'version'), 'latin1')).toBe('1');
+  });
+});
+
+describe.runIf(process.platform !== 'win32')('the version of a cache', () => {
+  const odd = { 'a pipe that nobody writes to': ['mkfifo'], 'a file without an end': ['ln', '-s', '/dev/zero'] };
+
+  it.each(Object.entries(odd))('that is %s holds up nothing', async (_, [command = '', ...words]) => {
+    await using place = await makePlace();
+    mkdirSync(join(place.folder, REPOSITORY), { recursive: true });
+    execFileSync(command, [...words, join(place.folder, REPOSITORY, 'version')]);
+    const each = fileOf('index', 100, 1);
+    const backend = place.open();
+    await backend.save(each.file, [each.content]);
+    expect(Buffer.compare(await backend.load(each.file), each.content)).toBe(0);
   });
 });
 
