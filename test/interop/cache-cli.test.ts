@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
@@ -70,6 +70,20 @@ await describeWithPeer('rest-server', 'the cache on the command line', (server) 
     expect(checked.stdout).toContain(`using temporary cache in ${cache}/restic-check-cache-`);
     expect(readdirSync(cache)).toEqual([]);
     expect(await ours(['check', '--with-cache'])).toMatchObject({ status: 0, stderr: '' });
+    expect(copies()).toHaveLength(3);
+  });
+
+  it('is not old when it is about to be used, however long it was not', async () => {
+    const { cache, copies, ours } = await makePrograms();
+    await ours(['backup', 'data']);
+    const [own = ''] = readdirSync(cache).filter((name) => name.length === 64);
+    mkdirSync(join(cache, 'ab'.repeat(32)));
+    const time = new Date(Date.now() - 31 * DAY_MS);
+    for (const name of [own, 'ab'.repeat(32)]) utimesSync(join(cache, name), time, time);
+    const { ino } = statSync(join(cache, own));
+    expect(await ours(['ls', 'latest', '--cleanup-cache'])).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(cache).sort()).toEqual([own, 'CACHEDIR.TAG'].sort());
+    expect(statSync(join(cache, own)).ino).toBe(ino);
     expect(copies()).toHaveLength(3);
   });
 

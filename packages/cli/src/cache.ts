@@ -78,15 +78,18 @@ async function temporaryCache(context: Context, engine: Engine): Promise<CacheFo
   };
 }
 
-/** Old caches are removed where that is asked for; a person who uses one and watches is told of them. */
-export async function lookAtOldCaches(context: Context, engine: Engine, isUsed: boolean): Promise<void> {
+/**
+ * Old caches are removed where that is asked for; a person who uses one and watches is told of them. `used` is the id of
+ * the repository of which a cache is about to be opened: however long that was not used, it is now.
+ */
+export async function lookAtOldCaches(context: Context, engine: Engine, used: string | undefined): Promise<void> {
   const { globals, ui } = context;
-  if (!globals.cache.wanted || !(globals.cache.cleanUp || (ui.terminal && isUsed))) return;
+  if (!globals.cache.wanted || !(globals.cache.cleanUp || (ui.terminal && used !== undefined))) return;
   let folder: string;
   let old: CacheEntry[];
   try {
     folder = cacheFolder(engine, context);
-    old = engine.oldCaches(await engine.listCaches(folder));
+    old = engine.oldCaches(await engine.listCaches(folder)).filter(({ name }) => name !== used);
   } catch (error) {
     if (!engine.EngineError.is(error)) throw error;
     ui.warn(`unable to find old cache directories: ${error.message}`);

@@ -67,7 +67,7 @@ export async function withRepository<T>(
     const level = version === 1 ? '' : `, compression level ${globals.compression ?? 'auto'}`;
     context.ui.say(`repository ${id.slice(0, 8)} opened (version ${version}${level})`);
   }
-  await lookAtOldCaches(context, engine, forRun.cache !== undefined);
+  await lookAtOldCaches(context, engine, forRun.cache && repository.config.id);
   return await work(repository, engine);
 }
 
