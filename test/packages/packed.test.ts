@@ -119,8 +119,9 @@ describe('restic-engine as installed from its tarball', { timeout: 120_000 }, ()
   });
 
   it('brings the program and the license', async ({ app }) => {
-    const { ok, output } = await run(join(app, 'node_modules', '.bin', 'restic-engine'), ['--version'], app);
+    const { ok, output } = await run(join(app, 'node_modules', '.bin', 'restic-engine'), ['version'], app);
     expect(ok, output).toBe(true);
+    expect(output).toMatch(/^restic-engine \d+\.\d+\.\d+ with node/);
     expect(await readFile(join(app, 'node_modules/restic-engine/LICENSE'), 'utf8')).toContain('Apache License');
   });
 });
