@@ -4,6 +4,7 @@ import { filePath } from '../layout.ts';
 import { Backoff, repeat } from './backoff.ts';
 import type { RetryOptions } from './backoff.ts';
 import { SYSTEM_TIME } from './time.ts';
+import type { Time } from './time.ts';
 import { override } from './wrap.ts';
 import type { Wrapper } from './wrap.ts';
 
@@ -16,11 +17,15 @@ const BROKEN_MS = 60 * 60_000;
  *
  * A file whose loads failed to the end is refused for an hour without further attempts: an operation that needs a
  * hundred ranges of it would otherwise wait for a day.
+ *
+ * Disposing of the backend ends calls that wait for their next attempt with `aborted`.
  */
-export function withRetry(options: RetryOptions = {}): Wrapper {
+export function withRetry(given: RetryOptions = {}): Wrapper {
   return (backend) => {
+    const end = new AbortController();
+    const options = { ...given, time: endingWith(end.signal, given.time ?? SYSTEM_TIME) };
     const load = guardedLoad(backend, options);
-    return override(backend, {
+    const retrying = override(backend, {
       create: (call) => repeat('create', options, call?.signal, () => backend.create(call)),
       save: (file, segments, call) =>
         repeat(`save ${filePath(file)}`, options, call?.signal, (count) =>
@@ -32,6 +37,22 @@ export function withRetry(options: RetryOptions = {}): Wrapper {
       remove: (file, call) =>
         repeat(`remove ${filePath(file)}`, options, call?.signal, () => backend.remove(file, call)),
     });
+    return override(retrying, {
+      [Symbol.asyncDispose]() {
+        // What nobody waits for any more would keep the process alive.
+        end.abort(new Error('the backend was disposed of'));
+        return retrying[Symbol.asyncDispose]();
+      },
+    });
+  };
+}
+
+/** `time`, but that nobody sleeps once `end` has fired. */
+function endingWith(end: AbortSignal, time: Time): Time {
+  return {
+    now: () => time.now(),
+    random: () => time.random(),
+    sleep: (ms, signal) => time.sleep(ms, signal === undefined ? end : AbortSignal.any([signal, end])),
   };
 }
 
@@ -78,8 +99,8 @@ async function isThere(
   return Buffer.concat(segments).equals(await backend.load(file, undefined, call));
 }
 
-function guardedLoad(backend: Backend, options: RetryOptions): Backend['load'] {
-  const time = options.time ?? SYSTEM_TIME;
+function guardedLoad(backend: Backend, options: RetryOptions & { readonly time: Time }): Backend['load'] {
+  const { time } = options;
   const broken = new Map<string, { readonly until: number; readonly error: EngineError }>();
   return async (file: FileHandle, range?: ByteRange, call?: Call): Promise<Uint8Array<ArrayBuffer>> => {
     const path = filePath(file);

@@ -163,6 +163,21 @@ describe('withRetry', () => {
     expect(performance.now() - start).toBeLessThan(400);
   });
 
+  it('waits no longer once it is disposed of', async () => {
+    const faulty = withFaults({ faults: [{ effect: { kind: 'fail-before' } }] });
+    const waiting = Promise.withResolvers<void>();
+    const backend = wrap(memoryBackend(), faulty, withRetry({ onRetry: () => waiting.resolve() }));
+    const start = performance.now();
+    const loading = backend.load(FILE).catch((error: unknown) => error);
+    const { signal } = new AbortController();
+    const listing = names(backend.list('data', { signal })).catch((error: unknown) => error);
+    await waiting.promise;
+    await backend[Symbol.asyncDispose]();
+    expect(await loading).toMatchObject({ code: 'aborted' });
+    expect(await listing).toMatchObject({ code: 'aborted' });
+    expect(performance.now() - start).toBeLessThan(400);
+  });
+
   it('goes on with a listing where it broke off, without repeating names', async () => {
     const inner = memoryBackend();
     const stored = ['aa', 'bb', 'cc', 'dd'].map((pair) => pair.repeat(32));
