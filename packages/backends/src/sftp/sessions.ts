@@ -88,11 +88,32 @@ export class Sessions {
 
   async #open(): Promise<Place> {
     const line = await this.#liveLine();
-    const session = await Session.start(await line.open(), this.#stuckMs);
+    const session = await this.#inTime(
+      line,
+      line.open().then((pipe) => Session.start(pipe, this.#stuckMs)),
+    );
     if (this.#closed) throw closed();
     const place = { session, bytes: 0 };
     this.#places.push(place);
     return place;
+  }
+
+  /** A line on which no session comes about is of no use any more, whatever it says of itself: it is given up. */
+  async #inTime(line: Line, session: Promise<Session>): Promise<Session> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.#line = undefined;
+        void line.close();
+        const seconds = Math.round(this.#stuckMs / 1000);
+        reject(new EngineError('io', `the server has not opened a session for ${seconds} s`));
+      }, this.#stuckMs);
+    });
+    try {
+      return await Promise.race([session, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #liveLine(): Promise<Line> {
