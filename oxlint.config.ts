@@ -44,6 +44,7 @@ const rooms: Readonly<Record<string, Room>> = {
     doors: [
       { files: ['src/source/fs/**', 'src/restore/sink-fs/**'], node: ['crypto', 'process', ...files] },
       { files: ['src/native/**'], node: ['module', ...quiet] },
+      { files: ['src/dump/zip.ts'], node: ['zlib', ...quiet] },
     ],
   },
   engine: { may: ['backends', 'chunker', 'repo-format', 'repository', 'snapshot'], node: [] },

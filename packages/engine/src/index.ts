@@ -164,8 +164,8 @@ export type {
   StatsMode,
   StatsOptions,
 } from '@restic-engine/snapshot';
-export { packTar } from '@restic-engine/snapshot';
-export type { PackTarOptions } from '@restic-engine/snapshot';
+export { packTar, packZip } from '@restic-engine/snapshot';
+export type { PackOptions } from '@restic-engine/snapshot';
 // change
 export { applyPolicy, forget, tag } from '@restic-engine/snapshot';
 export type {

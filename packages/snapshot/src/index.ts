@@ -41,7 +41,8 @@ export type { FoundBlob, SearchBlobsOptions, SearchOptions } from './search.ts';
 export { stats } from './stats.ts';
 export type { CompressionStats, Stats, StatsMode, StatsOptions } from './stats.ts';
 export { packTar } from './dump/tar.ts';
-export type { PackTarOptions } from './dump/tar.ts';
+export { packZip } from './dump/zip.ts';
+export type { PackOptions } from './dump/entries.ts';
 // change
 export { forget } from './forget/forget.ts';
 export type {

@@ -7,6 +7,7 @@ import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { withLockedRepository } from '../open.ts';
+import type { Engine } from '../open.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 
@@ -14,10 +15,12 @@ interface Request {
   readonly snapshot: string;
   readonly path: string;
   readonly target: string | undefined;
+  readonly archive: ArchiveFormat;
   readonly filter: SnapshotFilter;
 }
 
 interface Flags extends FilterFlags {
+  readonly archive: ArchiveFormat;
   readonly target?: string | undefined;
 }
 
@@ -25,22 +28,24 @@ export function defineDump(program: CommandUnknownOpts, start: Start): CommandUn
   const command = program
     .command('dump')
     .description(
-      'Print a file of a snapshot, or a folder as a tar archive; "/" is the whole snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
+      'Print a file of a snapshot, or a folder as an archive; "/" is the whole snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
     )
     .argument('[snapshotID]')
     .argument('[file]')
-    .option('-a, --archive <format>', 'set archive format, "tar" ("zip" is not available yet)', parseArchive)
+    .option('-a, --archive <format>', 'set archive format as "tar" or "zip"', parseArchive, 'tar')
     .option('-t, --target <path>', 'write the output to target path');
   addFilterFlags(command, { latest: true });
   return command.action(async (snapshot, path, flags: Flags) => {
     const context = start();
     if (snapshot === undefined || path === undefined) throw new Fatal('no file and no snapshot ID specified');
     const filter = snapshotFilter(flags, context.env);
-    await dump(context, { snapshot, path: posix.resolve('/', path), target: flags.target, filter });
+    const { target, archive } = flags;
+    await dump(context, { snapshot, path: posix.resolve('/', path), target, archive, filter });
   });
 }
 
-async function dump(context: Context, { snapshot: spec, path, target, filter }: Request): Promise<void> {
+async function dump(context: Context, request: Request): Promise<void> {
+  const { snapshot: spec, path, target, archive, filter } = request;
   await withLockedRepository(context, async (repository, engine, signal) => {
     const { snapshot, subfolder } = await engine.findSnapshot(repository, spec, { filter, signal });
     const indexed = await repository.loadIndex({ signal });
@@ -55,13 +60,19 @@ async function dump(context: Context, { snapshot: spec, path, target, filter }: 
     const content =
       node?.type === 'file'
         ? engine.readFile(indexed, node, { signal })
-        : engine.packTar(indexed, node?.subtree ?? tree, { prefix: path.slice(1), signal });
+        : packWith(engine, archive)(indexed, node?.subtree ?? tree, { prefix: path.slice(1), signal });
     if (target !== undefined) await pipeline(content, createWriteStream(target), { signal });
     else for await (const chunk of content) await context.ui.bytes(chunk);
   });
 }
 
-function parseArchive(format: string): 'tar' {
-  if (format === 'tar') return format;
-  throw new InvalidValue(format === 'zip' ? 'zip is not available yet' : `unknown archive format "${format}"`);
+type ArchiveFormat = 'tar' | 'zip';
+
+function packWith(engine: Engine, format: ArchiveFormat): Engine['packTar'] {
+  return format === 'zip' ? engine.packZip : engine.packTar;
+}
+
+function parseArchive(format: string): ArchiveFormat {
+  if (format === 'tar' || format === 'zip') return format;
+  throw new InvalidValue(`unknown archive format "${format}"`);
 }

@@ -2,16 +2,13 @@
  * Snapshots as tar archives (POSIX.1-2017 `pax`, "ustar Interchange Format" and "pax Header Block"). Names are bytes and
  * stay what they are.
  */
-import { parseTimestamp, pathToBytes, permissionBits, throwIfAborted } from '@restic-engine/repo-format';
-import type { Call, ExtendedAttribute, Id, Node } from '@restic-engine/repo-format';
+import { parseTimestamp, pathToBytes, permissionBits } from '@restic-engine/repo-format';
+import type { ExtendedAttribute, Id, Node } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '@restic-engine/repository';
-import { contentLength, readFile, walk } from '../walk.ts';
+import { contentLength, readFile } from '../walk.ts';
 import { formatAcl } from './acl.ts';
-
-export interface PackTarOptions extends Call {
-  /** What names in the archive begin with, without slashes at its ends. @default '' */
-  readonly prefix?: string | undefined;
-}
+import { walkForArchive } from './entries.ts';
+import type { PackOptions } from './entries.ts';
 
 const BLOCK = 512;
 /** The values that take 11 octal digits. */
@@ -21,21 +18,19 @@ const MAX_OCTAL_7 = 8 ** 7 - 1;
 /**
  * Files, directories and symbolic links below a tree as an archive, in the order of `walk`. Hard links become files of
  * their own; extended attributes are kept, POSIX access control lists as text; times in whole seconds.
- * Chunks belong to the reader. Rejects in the middle with `not-found` and `corrupt` for what cannot be read, `aborted`.
+ * Chunks belong to the reader. Rejects in the middle with `not-found` and `corrupt` for what cannot be read, `corrupt`
+ * also for names that lead out of their directory, `aborted`.
  */
 export async function* packTar(
   repository: IndexedRepository,
   tree: Id,
-  options: PackTarOptions = {},
+  options: PackOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const { signal, prefix = '' } = options;
-  const before = prefix === '' ? '' : `${prefix}/`;
-  for await (const { path, node } of walk(repository, tree, { signal })) {
-    if (node.type !== 'file' && node.type !== 'dir' && node.type !== 'symlink') continue;
-    throwIfAborted(signal);
+  const { signal } = options;
+  for await (const { name, node } of walkForArchive(repository, tree, options)) {
     // What the blobs have counts: a file may have changed its size while it was read.
     const size = node.type === 'file' ? contentLength(repository, node) : 0;
-    yield headersOf(node, pathToBytes(before + path.slice(1) + (node.type === 'dir' ? '/' : '')), size);
+    yield headersOf(node, name, size);
     if (size === 0) continue;
     yield* readFile(repository, node, { signal });
     if (padding(size) > 0) yield new Uint8Array(padding(size));
