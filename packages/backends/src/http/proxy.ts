@@ -36,9 +36,19 @@ function proxyUrl(name: string, env: Environment): URL | undefined {
   if (text === undefined) return undefined;
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const url = URL.canParse(full) ? new URL(full) : undefined;
-  if (url && /^(?:https?|socks5):$/.test(url.protocol)) return url;
+  if (url && /^(?:https?|socks5):$/.test(url.protocol) && isDecodable(url.username + url.password)) return url;
   // Its value may hold a password.
   throw new EngineError('bad-request', `${name} is not the URL of an http, https or socks5 proxy`, { variable: name });
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return false;
+  }
 }
 
 function hostOf(hostname: string): string {
