@@ -13,9 +13,9 @@ import { showLogsOfFailures } from './logs.ts';
 showLogsOfFailures();
 
 const FILES = 10_000;
-const COUNTED = KINDS.filter(({ name }) => name === 'rest-server');
+const COUNTED = KINDS.filter(({ name }) => name === 'rest-server' || name === 'Ceph');
 
-await describeWithServers('requests', COUNTED, ({ server, restic }) => {
+await describeWithServers('requests', COUNTED, ({ kind, server, restic }) => {
   beforeAll(async () => {
     await using backend = await openPlace(await server().place('many'));
     await initRepository({ backend, password: PASSWORD, kdf: CHEAP });
@@ -41,7 +41,8 @@ await describeWithServers('requests', COUNTED, ({ server, restic }) => {
     ['check', ['check']],
   ] as const;
 
-  describe.each(['none', 'empty', 'full'] as const)('cache: %s', (cache) => {
+  const caches = kind.protocol === 'rest' ? (['none', 'empty', 'full'] as const) : (['empty'] as const);
+  describe.each(caches)('cache: %s', (cache) => {
     it.each(cache === 'none' ? [...cached, ...others] : cached)('%s', { timeout: 120_000 }, async (_, words) => {
       await using proxy = await startHttpProxy({ target: server().port });
       const place = await server().place('many', { port: proxy.port });
