@@ -44,7 +44,7 @@ export function defaultCacheFolder(
 /** The caches in `folder`, the longest unused first. A folder that is missing has none. Rejects as the system does. */
 export async function listCaches(folder: string): Promise<CacheEntry[]> {
   const caches = await onFile('list', folder, async () => {
-    const names = (await entriesOf(folder)).filter((name) => isId(name) || CHECK_CACHE.test(name));
+    const names = (await unlessGone(readdir(folder), [])).filter((name) => isId(name) || CHECK_CACHE.test(name));
     return Promise.all(names.map((name) => cacheAt(folder, name)));
   });
   return caches.filter((cache) => cache !== undefined).sort((a, b) => a.usedMs - b.usedMs);
@@ -64,34 +64,34 @@ export async function removeCache(folder: string, { name }: CacheEntry): Promise
   await onFile('remove', name, () => rm(join(folder, name), { recursive: true, force: true }));
 }
 
-/** Bytes of the files in a cache. Rejects as the system does. */
+/** Bytes of the files in a cache, which may be in use. Rejects as the system does. */
 export async function cacheSize(folder: string, { name }: CacheEntry): Promise<number> {
-  return onFile('measure', name, async () => {
-    let bytes = 0;
-    for (const entry of await readdir(join(folder, name), { recursive: true, withFileTypes: true })) {
-      if (entry.isFile()) bytes += (await lstat(join(entry.parentPath, entry.name))).size;
-    }
-    return bytes;
-  });
+  return onFile('measure', name, () => bytesBelow(join(folder, name)));
 }
 
-async function entriesOf(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (errno(error) !== 'ENOENT') throw error;
-    return [];
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await unlessGone(readdir(folder, { withFileTypes: true }), [])) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += await bytesBelow(path);
+    else if (entry.isFile()) bytes += (await unlessGone(lstat(path), undefined))?.size ?? 0;
   }
+  return bytes;
 }
 
 /** Only folders are caches: a link could lead to anything, and what is old is removed with all that is in it. */
 async function cacheAt(folder: string, name: string): Promise<CacheEntry | undefined> {
+  const found = await unlessGone(lstat(join(folder, name)), undefined);
+  return found?.isDirectory() ? { name, usedMs: found.mtimeMs } : undefined;
+}
+
+/** Other programs are at work in the same folder. */
+async function unlessGone<T, E>(work: Promise<T>, otherwise: E): Promise<T | E> {
   try {
-    const found = await lstat(join(folder, name));
-    return found.isDirectory() ? { name, usedMs: found.mtimeMs } : undefined;
+    return await work;
   } catch (error) {
     if (errno(error) !== 'ENOENT') throw error;
-    return undefined;
+    return otherwise;
   }
 }
 

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -71,5 +72,28 @@ describe('caches', () => {
     await removeCache(folder, cache);
     expect(readdirSync(folder)).toEqual(['precious']);
     expect(readdirSync(join(folder, 'precious'))).toEqual(['file']);
+  });
+
+  it('can be measured while they are written and emptied', async () => {
+    const folder = makeFolder();
+    const place = join(folder, 'a'.repeat(64), 'data');
+    let writing = true;
+    const write = async (): Promise<void> => {
+      for (let round = 0; writing; round += 1) {
+        const prefix = join(place, `${round % 5}`);
+        await mkdir(prefix, { recursive: true });
+        await writeFile(join(prefix, 'tmp-1'), 'x');
+        await rename(join(prefix, 'tmp-1'), join(prefix, 'x'));
+        await rm(join(place, `${(round + 1) % 5}`), { recursive: true, force: true });
+      }
+    };
+    const work = write();
+    const sizes: number[] = [];
+    for (let round = 0; round < 200; round += 1) {
+      sizes.push(await cacheSize(folder, { name: 'a'.repeat(64), usedMs: 0 }));
+    }
+    writing = false;
+    await work;
+    expect(Math.max(...sizes)).toBeLessThan(10);
   });
 });
