@@ -15,9 +15,14 @@ const LIMITS: Readonly<Record<FileType, number>> = {
   data: 1280 * MIB,
 };
 
+/** The most bytes that are read of `file` as a whole. */
+export function sizeLimit(file: FileHandle): number {
+  return LIMITS[file.type];
+}
+
 /** Throws `too-large` when `file`, of `size` bytes, must not be read whole. */
 export function refuseTooLarge(file: FileHandle, size: number): void {
-  const limit = LIMITS[file.type];
+  const limit = sizeLimit(file);
   if (size <= limit) return;
   const path = filePath(file);
   throw new EngineError('too-large', `${path} is too large to be what its name says`, { file: path, size, limit });

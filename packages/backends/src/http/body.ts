@@ -3,6 +3,8 @@ import type { Bandwidth } from '../bandwidth.ts';
 
 /** Received bytes that may wait for a reader before the connection is made to wait. */
 const MAX_WAITING = 256 * 1024;
+/** Bytes to begin with where no length is announced. */
+const FIRST_LENGTH = 64 * 1024;
 /** What is left of a discarded body is read to the end, which keeps its connection, up to this many bytes … */
 const MAX_DRAINED = 256 * 1024;
 /** … and milliseconds. */
@@ -95,20 +97,24 @@ export class ReceivedBody implements HttpBody {
       return length === announced ? bytes : bytes.slice(0, length);
     }
     if (announced !== undefined) throw this.#tooLarge(limit);
-    const chunks: Uint8Array[] = [];
+    // Not a list of chunks: each may be of one byte, and would take a hundred.
+    let bytes = new Uint8Array(Math.min(limit, FIRST_LENGTH));
     let length = 0;
     await this.#drainTo((chunk) => {
-      length += chunk.length;
-      if (length > limit) this.#cut(this.#tooLarge(limit));
-      else chunks.push(chunk);
+      const end = length + chunk.length;
+      if (end > limit) {
+        this.#cut(this.#tooLarge(limit));
+        return;
+      }
+      if (end > bytes.length) {
+        const larger = new Uint8Array(Math.min(limit, Math.max(end, bytes.length * 2)));
+        larger.set(bytes);
+        bytes = larger;
+      }
+      bytes.set(chunk, length);
+      length = end;
     });
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return bytes;
+    return length === bytes.length ? bytes : bytes.slice(0, length);
   }
 
   async readInto(target: Uint8Array): Promise<number> {

@@ -3,29 +3,13 @@ import type { ByteRange, FileHandle } from '@restic-engine/repo-format';
 import type { HttpBody } from '../http/body.ts';
 import type { HttpResponse } from '../http/client.ts';
 import { filePath } from '../layout.ts';
-import { refuseTooLarge } from '../whole-file.ts';
+import { refuseTooLarge, sizeLimit } from '../whole-file.ts';
 import { brokenAnswer } from './answers.ts';
 
 /** The whole file from an answer with status 200. */
 export async function readWhole({ body }: HttpResponse, file: FileHandle): Promise<Uint8Array<ArrayBuffer>> {
-  if (body.announced !== undefined) {
-    await checkSize(body, file, body.announced);
-    return body.read(body.announced);
-  }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    refuseTooLarge(file, size);
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  if (body.announced !== undefined) await checkSize(body, file, body.announced);
+  return body.read(sizeLimit(file));
 }
 
 /** The bytes of `range` from a successful answer. */

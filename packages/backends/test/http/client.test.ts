@@ -266,6 +266,33 @@ describe('reading', () => {
     await until(() => server.sockets.every((socket) => socket.destroyed));
   });
 
+  it('takes no more memory than the bytes do where each is a chunk of its own', async () => {
+    const count = 2 ** 21;
+    let peak = 0;
+    await using server = await startTcp((socket) => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
+        const piece = Buffer.from('1\r\nx\r\n'.repeat(2 ** 15));
+        let left = count;
+        const more = (): void => {
+          peak = Math.max(peak, process.memoryUsage().heapUsed);
+          for (; left > 0; left -= 2 ** 15) if (!socket.write(piece)) break;
+          if (left > 0) left -= 2 ** 15;
+          else socket.end('0\r\n\r\n');
+        };
+        socket.on('drain', more);
+        more();
+      });
+    });
+    await using client = await open();
+    const { body } = await send(client, server.url);
+    const before = process.memoryUsage().heapUsed;
+    const bytes = await body.read(2 * count);
+    expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([count, 0, count]);
+    expect(bytes.every((byte) => byte === 0x78)).toBe(true);
+    expect(peak - before).toBeLessThan(80_000_000);
+  });
+
   it('stops an endless body at the limit', async () => {
     let sent = 0;
     await using server = await startHttp((_, response) => {
