@@ -23,6 +23,7 @@ const CODES_OF_STATUS = new Map<number, Code>([
 
 const WORDS = new Map<Code, string>([
   ['bad-request', 'the server does not understand it; if it speaks TLS, its URL begins with https:'],
+  ['corrupt', 'that is not what a REST server answers'],
   ['denied', 'the server refuses it'],
   ['not-found', 'it does not exist'],
   ['no-space', 'the server has no space or quota left'],

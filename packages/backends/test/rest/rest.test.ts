@@ -280,6 +280,14 @@ describe('a hostile server', () => {
     );
   });
 
+  it('is not said to fail when it answers something else than was asked', async () => {
+    await using server = await startHttp((_, response) => void response.writeHead(204).end());
+    await using backend = await open(server);
+    const path = `data/${FILE.name}`;
+    const message = `load ${path}: that is not what a REST server answers (HTTP 204)`;
+    await expect(backend.load(FILE)).rejects.toMatchObject({ code: 'corrupt', message });
+  });
+
   it('that names no size is corrupt', async () => {
     await using server = await startTcp((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
