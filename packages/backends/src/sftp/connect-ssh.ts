@@ -73,10 +73,14 @@ class SshLine implements Line {
 
   async open(): Promise<Pipe> {
     const opening = new Promise<ClientChannel>((resolve, reject) => {
-      this.#client.subsys('sftp', (error, channel) => {
-        if (error === undefined) resolve(channel);
-        else reject(new EngineError('io', `the server offers no SFTP session: ${error.message}`, {}, { cause: error }));
-      });
+      const refuse = (error: Error): void =>
+        reject(new EngineError('io', `the server offers no SFTP session: ${error.message}`, {}, { cause: error }));
+      try {
+        this.#client.subsys('sftp', (error, channel) => (error === undefined ? resolve(channel) : refuse(error)));
+      } catch (error) {
+        // It throws where the connection has ended and nobody was told yet.
+        refuse(error instanceof Error ? error : new Error(String(error)));
+      }
     });
     const lost = this.#gone.then((reason) => Promise.reject(reason));
     const channel = await Promise.race([opening, lost]);
