@@ -19,8 +19,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #body: ReceivedBody | undefined;
   /** No byte of the request's body is in use any more. */
   #sent = false;
-  /** All of it has gone out. */
-  #sentWhole = false;
   #over = false;
   #aborted: EngineError | undefined;
 
@@ -49,7 +47,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestSent(): void {
     this.#sent = true;
-    this.#sentWhole = true;
     this.#settle();
   }
 
@@ -107,7 +104,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Who has not got all of a request may refuse it, but cannot have done what it asks for. */
   #settle(): void {
     if (!this.#response || !this.#body || !this.#sent) return;
-    if (!this.#sentWhole && this.#response.status < 300) return;
+    if (this.#response.status < 300 && this.#upload.left() > 0) return;
     this.#outcome.resolve({ ...this.#response, body: this.#body });
   }
 

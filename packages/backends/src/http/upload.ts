@@ -21,6 +21,8 @@ export interface Upload {
   readonly headers: Readonly<Record<string, string>>;
   /** What undici sends. */
   readonly body: Buffer | Readable | null;
+  /** Bytes that were not handed to a socket yet. What was may still be on its way, with TLS also when it has arrived. */
+  left(): number;
   /** Lets go of the segments. */
   cancel(): void;
 }
@@ -31,18 +33,20 @@ export function uploadOf(
   signal: AbortSignal | undefined,
 ): Upload {
   const length = segments.reduce((sum, segment) => sum + segment.length, 0);
-  if (length === 0) return { length, headers: {}, body: null, cancel: () => undefined };
+  if (length === 0) return { length, headers: {}, body: null, left: () => 0, cancel: () => undefined };
   const limited = bandwidth?.limitsUpload ? bandwidth : undefined;
   const headers = { 'content-length': String(length) };
   if (limited === undefined && length <= COPIED) {
-    return { length, headers, body: Buffer.concat(segments), cancel: () => undefined };
+    return { length, headers, body: Buffer.concat(segments), left: () => 0, cancel: () => undefined };
   }
   const pieces = limited === undefined ? piecesOf(segments) : smallPiecesOf(segments);
   const body = new UploadStream(pieces, limited, signal);
-  return { length, headers, body, cancel: () => void body.destroy() };
+  return { length, headers, body, left: () => length - body.taken, cancel: () => void body.destroy() };
 }
 
 class UploadStream extends Readable {
+  /** Bytes handed on. */
+  taken = 0;
   #pieces: Iterator<Uint8Array> | undefined;
   readonly #bandwidth: Bandwidth | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -62,13 +66,18 @@ class UploadStream extends Readable {
       return;
     }
     if (this.#bandwidth === undefined) {
-      this.push(next.value);
+      this.#hand(next.value);
       return;
     }
     this.#bandwidth.upload(next.value.length, this.#signal).then(
-      () => this.push(next.value),
+      () => this.#hand(next.value),
       (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
     );
+  }
+
+  #hand(piece: Uint8Array): void {
+    this.taken += piece.length;
+    this.push(piece);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
