@@ -90,13 +90,15 @@ export interface Opening {
   readonly cache?: RepositoryCache | undefined;
   readonly sources: PasswordSources;
   readonly keyHint: string | undefined;
+  /** What a person who is asked for the password is told. @default 'repository' */
+  readonly title?: string;
 }
 
 /** Opens a repository; a person who mistypes the password may try again. */
 export async function openWithPassword(
   context: Context,
   engine: Engine,
-  { backend, cache, sources, keyHint }: Opening,
+  { backend, cache, sources, keyHint, title = 'repository' }: Opening,
 ): Promise<Repository> {
   const { globals, signal, ui } = context;
   const { compression, packSize, verifyWrites } = globals;
@@ -107,10 +109,7 @@ export async function openWithPassword(
   if (context.stdinIsData) throw new Fatal('cannot read both password and data from stdin');
   if (!canAsk()) return open(refuseEmpty(await readPasswordLine(), '--insecure-no-password'));
   for (let attempt = 1; ; attempt++) {
-    const password = refuseEmpty(
-      await askOnTerminal('enter password for repository', signal),
-      '--insecure-no-password',
-    );
+    const password = refuseEmpty(await askOnTerminal(`enter password for ${title}`, signal), '--insecure-no-password');
     try {
       return await open(password);
     } catch (error) {

@@ -41,6 +41,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/check-backend.ts')).defineCheckBackend,
   },
   {
+    name: 'copy',
+    summary: 'Copy snapshots from one repository to another',
+    load: async () => (await import('./commands/copy.ts')).defineCopy,
+  },
+  {
     name: 'diff',
     summary: 'Show differences between two snapshots',
     load: async () => (await import('./commands/diff.ts')).defineDiff,
@@ -101,6 +106,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/restore.ts')).defineRestore,
   },
   {
+    name: 'rewrite',
+    summary: 'Rewrite snapshots to exclude unwanted files',
+    load: async () => (await import('./commands/rewrite.ts')).defineRewrite,
+  },
+  {
     name: 'serve',
     summary: "Serve repositories over restic's REST protocol",
     load: async () => (await import('./commands/serve.ts')).defineServe,
@@ -133,9 +143,7 @@ const COMMANDS: readonly Entry[] = [
 ];
 
 /** restic's commands that are not here yet: who calls one is told so. */
-const MISSING: ReadonlySet<string> = new Set(
-  'copy features generate migrate mount recover rewrite self-update'.split(' '),
-);
+const MISSING: ReadonlySet<string> = new Set('features generate migrate mount recover self-update'.split(' '));
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */
 export async function buildProgram(

@@ -167,8 +167,13 @@ export type {
 export { packTar, packZip } from '@restic-engine/snapshot';
 export type { PackOptions } from '@restic-engine/snapshot';
 // change
-export { applyPolicy, forget, tag } from '@restic-engine/snapshot';
+export { applyPolicy, copy, forget, rewrite, tag } from '@restic-engine/snapshot';
 export type {
+  CopiedSnapshot,
+  CopyEvent,
+  CopyOptions,
+  CopyProgress,
+  CopyResult,
   ForgetByIdOptions,
   ForgetByPolicyOptions,
   ForgetGroup,
@@ -179,6 +184,11 @@ export type {
   KeptSnapshot,
   PolicyResult,
   ReplacedSnapshot,
+  RewriteEvent,
+  RewriteOptions,
+  RewriteResult,
+  RewrittenItem,
+  RewrittenSnapshot,
   SnapshotFailure,
   TagOptions,
   TagResult,
@@ -195,6 +205,7 @@ export type {
   CheckProblemKind,
   CheckProgress,
   CheckResult,
+  MissingBlobs,
   PackSubset,
   PruneLimits,
   PruneOptions,
@@ -205,6 +216,7 @@ export type {
   RepairIndexOptions,
   RepairIndexProgress,
   RepairIndexResult,
+  UploadTotals,
 } from '@restic-engine/repository';
 // patterns
 export { compilePatterns, parsePatternFile } from '@restic-engine/snapshot';

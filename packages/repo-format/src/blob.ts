@@ -28,6 +28,11 @@ export interface BlobCodec {
   open(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
   /** The same in memory that the next call of this codec overwrites: for those who are done with it by then. */
   peek(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
+  /**
+   * Seals what `from` opens, compressed or not as it is stored there: the costly part of sealing is spared. Throws
+   * `corrupt` unless it is the blob of `entry.id`.
+   */
+  reseal(entry: BlobEntry, sealed: Uint8Array, from: Pick<Sealer, 'open'>): SealedBlob;
 }
 
 /** What a sealed blob is expected to be. */
@@ -59,8 +64,11 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
   }
 
   function peek(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    return peekStored(entry, sealer.open(sealed, storedScratch.take(sealed.length)));
+  }
+
+  function peekStored(entry: BlobEntry, stored: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const { uncompressedLength } = entry;
-    const stored = sealer.open(sealed, storedScratch.take(sealed.length));
     if (uncompressedLength === 0) return checked(entry, stored);
     const isUsual = uncompressedLength <= MAX_CHUNK_BYTES;
     const target = isUsual ? plainScratch.take(uncompressedLength) : undefined;
@@ -83,5 +91,15 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
     return blob;
   }
 
-  return { seal, open, peek };
+  function reseal(entry: BlobEntry, sealed: Uint8Array, from: Pick<Sealer, 'open'>): SealedBlob {
+    const { id, type, uncompressedLength } = entry;
+    const stored = from.open(sealed, storedScratch.take(sealed.length));
+    const bytes = sealer.seal(stored);
+    // Both ways show whether it is the right blob; the longer one also whether it was sealed well.
+    if (verify) peek(entry, bytes);
+    else peekStored(entry, stored);
+    return { id, type, bytes, uncompressedLength };
+  }
+
+  return { seal, open, peek, reseal };
 }

@@ -54,6 +54,28 @@ describe('the blob codec', () => {
     expect(await codeOf(() => createBlobCodec({ ...options, verify: false }).seal('data', TEXT))).toBeUndefined();
   });
 
+  it('seals what another repository has sealed, and refuses what it would not open', async () => {
+    const other = createSealer(generateMasterKey());
+    const options = { version: 2, compression: 'auto' } as const;
+    for (const compression of ['auto', 'off'] as const) {
+      const blob = createBlobCodec({ sealer: other, ...options, compression, verify: false }).seal('data', TEXT);
+      for (const verify of [true, false]) {
+        const codec = createBlobCodec({ sealer, ...options, verify });
+        const moved = codec.reseal(blob, blob.bytes, other);
+        expect(moved).toMatchObject({ id: blob.id, type: 'data', uncompressedLength: blob.uncompressedLength });
+        expect(sealer.open(moved.bytes)).toEqual(other.open(blob.bytes));
+        expect(codec.open(moved, moved.bytes)).toEqual(TEXT);
+        const wrong = { ...blob, id: sha256(new Uint8Array(1)) };
+        expect(await codeOf(() => codec.reseal(wrong, blob.bytes, other))).toBe('corrupt');
+        expect(await codeOf(() => codec.reseal(blob, blob.bytes, sealer))).toBe('corrupt');
+        expect(await codeOf(() => codec.reseal(blob, blob.bytes.subarray(1), other))).toBe('corrupt');
+      }
+      const failing = { ...sealer, seal: (plain: Uint8Array) => sealer.seal(plain.map((byte) => byte ^ 1)) };
+      const bad = createBlobCodec({ sealer: failing, ...options, verify: true });
+      expect(await codeOf(() => bad.reseal(blob, blob.bytes, other))).toBe('corrupt');
+    }
+  });
+
   it('refuses other content, another length, cuts and flips', async () => {
     const codec = createBlobCodec({ sealer, version: 2, compression: 'auto', verify: false });
     const blob = codec.seal('data', TEXT);

@@ -57,6 +57,16 @@ export type { KeepCount, KeepPolicy, KeptSnapshot, PolicyResult } from './forget
 export type { SnapshotFailure } from './forget/remove.ts';
 export { tag } from './tag.ts';
 export type { ReplacedSnapshot, TagOptions, TagResult } from './tag.ts';
+export { copy } from './copy/copy.ts';
+export type { CopiedSnapshot, CopyEvent, CopyOptions, CopyProgress, CopyResult } from './copy/copy-snapshots.ts';
+export { rewrite } from './rewrite/rewrite.ts';
+export type {
+  RewriteEvent,
+  RewriteOptions,
+  RewriteResult,
+  RewrittenSnapshot,
+} from './rewrite/rewrite-snapshots.ts';
+export type { RewrittenItem } from './rewrite/rewrite-tree.ts';
 // patterns
 export { compilePatterns } from './filter/pattern.ts';
 export type { PatternList, PatternMatch, PatternOptions } from './filter/pattern.ts';

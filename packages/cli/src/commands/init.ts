@@ -2,31 +2,19 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Backend, InitResult } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
-import type { Environment, RepositorySources } from '../globals.ts';
-import { newPassword, openPlace, openWithPassword } from '../open.ts';
+import type { Environment } from '../globals.ts';
+import { newPassword, openPlace } from '../open.ts';
 import type { Engine } from '../open.ts';
-import type { PasswordSources } from '../password.ts';
+import { addSecondaryFlags, secondaryOf, withSecondary } from '../secondary.ts';
+import type { Secondary, SecondaryFlags } from '../secondary.ts';
 
-/** The repository whose chunker parameters are copied. */
-interface Secondary {
-  readonly repository: RepositorySources;
-  readonly password: PasswordSources;
-  readonly keyHint: string | undefined;
-}
-
-interface Flags {
+interface Flags extends SecondaryFlags {
   readonly repositoryVersion: string;
   readonly copyChunkerParams?: true | undefined;
-  readonly fromRepo?: string | undefined;
-  readonly fromRepositoryFile?: string | undefined;
-  readonly fromPasswordFile?: string | undefined;
-  readonly fromPasswordCommand?: string | undefined;
-  readonly fromKeyHint?: string | undefined;
-  readonly fromInsecureNoPassword?: true | undefined;
 }
 
 export function defineInit(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
+  const command = program
     .command('init')
     .description('Initialize a new repository.')
     .option(
@@ -37,58 +25,22 @@ export function defineInit(program: CommandUnknownOpts, start: Start): CommandUn
     .option(
       '--copy-chunker-params',
       'copy chunker parameters from the secondary repository (useful with the copy command)',
-    )
-    .option(
-      '--from-repo <repository>',
-      'source repository to copy chunker parameters from (default: $RESTIC_FROM_REPOSITORY)',
-    )
-    .option(
-      '--from-repository-file <file>',
-      'file from which to read the source repository location (default: $RESTIC_FROM_REPOSITORY_FILE)',
-    )
-    .option(
-      '--from-password-file <file>',
-      'file to read the source repository password from (default: $RESTIC_FROM_PASSWORD_FILE)',
-    )
-    .option(
-      '--from-password-command <command>',
-      'command to obtain the source repository password from (default: $RESTIC_FROM_PASSWORD_COMMAND)',
-    )
-    .option(
-      '--from-key-hint <string>',
-      'key ID of key to try decrypting the source repository first (default: $RESTIC_FROM_KEY_HINT)',
-    )
-    .option('--from-insecure-no-password', 'use an empty password for the source repository (insecure)')
-    .action((options) => init(start(), options));
+    );
+  addSecondaryFlags(command, 'chunker parameters');
+  return command.action((flags: Flags) => init(start(), flags));
 }
 
 /** The command line must make sense before anything is opened. */
-function secondaryOf(flags: Flags, env: Environment): Secondary | undefined {
-  const given = (flag: string | undefined, name: string): string | undefined => (flag ?? env[name]) || undefined;
-  const repository = {
-    location: given(flags.fromRepo, 'RESTIC_FROM_REPOSITORY'),
-    file: given(flags.fromRepositoryFile, 'RESTIC_FROM_REPOSITORY_FILE'),
-  };
-  if (!flags.copyChunkerParams) {
-    if ((flags.fromRepo ?? flags.fromRepositoryFile) === undefined) return undefined;
-    throw new Fatal('Secondary repository must only be specified when copying the chunker parameters');
-  }
-  if (repository.location === undefined && repository.file === undefined) {
-    throw new Fatal('Please specify a source repository location (--from-repo or --from-repository-file)');
-  }
-  const password = {
-    command: given(flags.fromPasswordCommand, 'RESTIC_FROM_PASSWORD_COMMAND'),
-    file: given(flags.fromPasswordFile, 'RESTIC_FROM_PASSWORD_FILE'),
-    text: given(undefined, 'RESTIC_FROM_PASSWORD'),
-    insecureNoPassword: flags.fromInsecureNoPassword === true,
-  };
-  return { repository, password, keyHint: given(flags.fromKeyHint, 'RESTIC_FROM_KEY_HINT') };
+function parametersSource(flags: Flags, env: Environment): Secondary | undefined {
+  if (flags.copyChunkerParams) return secondaryOf(flags, env);
+  if ((flags.fromRepo ?? flags.fromRepositoryFile) === undefined) return undefined;
+  throw new Fatal('Secondary repository must only be specified when copying the chunker parameters');
 }
 
 async function init(context: Context, flags: Flags): Promise<void> {
   const { env, globals, signal, ui } = context;
   const version = parseVersion(flags.repositoryVersion);
-  const secondary = secondaryOf(flags, env);
+  const secondary = parametersSource(flags, env);
   const engine = await import('restic-engine');
   const chunkerPolynomial = secondary && (await copyPolynomial(context, engine, secondary));
   await using backend = await openPlace(context, engine, globals.repository);
@@ -124,14 +76,8 @@ async function hasConfig(engine: Engine, backend: Backend, signal: AbortSignal):
 }
 
 /** Repositories with the same polynomial cut files alike, so that copies between them find what is there already. */
-async function copyPolynomial(context: Context, engine: Engine, secondary: Secondary): Promise<string> {
-  await using backend = await openPlace(context, engine, secondary.repository);
-  await using repository = await openWithPassword(context, engine, {
-    backend,
-    sources: secondary.password,
-    keyHint: secondary.keyHint,
-  });
-  return repository.config.chunkerPolynomial;
+function copyPolynomial(context: Context, engine: Engine, secondary: Secondary): Promise<string> {
+  return withSecondary(context, engine, secondary, async ({ config }) => config.chunkerPolynomial);
 }
 
 function parseVersion(text: string): 1 | 2 {

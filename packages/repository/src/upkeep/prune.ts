@@ -1,24 +1,20 @@
 /** Removes what no snapshot needs. */
 import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
-import type { Id, Node, SealedBlob } from '@restic-engine/repo-format';
-import { codecFor } from '../codec.ts';
+import type { Id, Node } from '@restic-engine/repo-format';
 import { BlobTable } from '../index/blob-table.ts';
 import { surveyIndexFiles } from '../index/load-index.ts';
 import type { IndexFile } from '../index/load-index.ts';
 import { IndexedRepository } from '../indexed.ts';
-import { mergeRanges } from '../load/ranges.ts';
-import type { BlobRange } from '../load/ranges.ts';
 import { withLock } from '../lock.ts';
 import type { Repository } from '../repository.ts';
 import { withUpload } from '../store/upload.ts';
-import type { Upload } from '../store/upload.ts';
 import { rootsOf } from './check-structure.ts';
 import { inParallel } from './in-parallel.ts';
+import { moveBlobs } from './move-blobs.ts';
 import { sentenceOf } from './problems.ts';
 import { blobsToCopy, incomplete, usageOf } from './prune-packs.ts';
 import { checkLimits, Planner } from './prune-plan.ts';
 import type { PruneLimits, PrunePlan, PruneStats } from './prune-plan.ts';
-import { repackBlobs } from './repack-task.ts';
 import { namesTwice, rewriteIndex } from './rewrite-index.ts';
 import { walkTrees } from './walk-trees.ts';
 
@@ -185,54 +181,15 @@ async function repack(
   packs: ReadonlySet<Id>,
   { signal, onProgress }: PruneOptions,
 ): Promise<void> {
-  const { repository, table } = indexed;
-  let done = 0;
-  await withUpload(new IndexedRepository(repository, copies), { signal }, async (upload) => {
-    const contents = table.byPack((pack) => packs.has(pack));
-    const places = repository.backend.traits.connections;
-    await inParallel(contents, { places, signal: upload.signal }, async ({ blobs }) => {
-      const wanted = blobs.filter(({ type, id }) => {
-        const number = table.numberOf(type, id);
-        const isWanted = needed[number] === 1;
-        // Once is enough.
-        needed[number] = 0;
-        return isWanted;
-      });
-      for (const range of mergeRanges(wanted)) await upload.add(await takeRange(indexed, range, upload));
-      onProgress?.({ phase: 'repack', done: ++done, total: packs.size });
-    });
-  });
-  const lost = needed.indexOf(1);
-  if (lost >= 0) throw new Error('a blob that is needed would be lost');
-}
-
-async function takeRange(
-  indexed: IndexedRepository,
-  { offset, length, blobs }: BlobRange,
-  { signal }: Upload,
-): Promise<readonly SealedBlob[]> {
   const { repository } = indexed;
-  const [first] = blobs;
-  if (first === undefined) return [];
-  try {
-    const metadata = first.type === 'tree';
-    const bytes = await indexed.loadRange(first.pack, { offset, length }, { signal, metadata });
-    const input = { codec: repository.codecSpec, bytes, offset, blobs };
-    return await repository.pool.run(repackBlobs, input, { signal, transfer: [bytes.buffer] });
-  } catch (error) {
-    if (!EngineError.is(error, 'corrupt')) throw error;
-    return sealAgain(indexed, blobs, signal);
-  }
-}
-
-/** Another copy may be sound, or the same one at the second attempt. */
-async function sealAgain(
-  indexed: IndexedRepository,
-  blobs: BlobRange['blobs'],
-  signal: AbortSignal,
-): Promise<SealedBlob[]> {
-  const { seal } = codecFor(indexed.repository.codecSpec);
-  const sealed: SealedBlob[] = [];
-  for (const { type, id } of blobs) sealed.push(seal(type, await indexed.loadBlob(type, id, { signal }), id));
-  return sealed;
+  await withUpload(new IndexedRepository(repository, copies), { signal }, (upload) =>
+    moveBlobs({
+      from: indexed,
+      to: repository,
+      upload,
+      wanted: needed,
+      packs,
+      onPack: (done) => onProgress?.({ phase: 'repack', done, total: packs.size }),
+    }),
+  );
 }

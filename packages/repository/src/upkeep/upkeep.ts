@@ -1,6 +1,8 @@
 /** Upkeep as programs call it. What does the work is loaded at the first call: few processes ever ask. */
+import type { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import type { CheckOptions, CheckResult } from './check.ts';
+import type { TreeCopier } from './copy-trees.ts';
 import type { PruneOptions, PruneResult } from './prune.ts';
 import type { RepairIndexOptions, RepairIndexResult } from './repair-index.ts';
 
@@ -52,4 +54,10 @@ export async function repairIndex(
 ): Promise<RepairIndexResult> {
   const inner = await import('./repair-index.ts');
   return inner.repairIndex(repository, options);
+}
+
+/** What copies trees from one repository to uploads of another. */
+export async function treeCopier(from: IndexedRepository, to: Repository): Promise<TreeCopier> {
+  const inner = await import('./copy-trees.ts');
+  return new inner.TreeCopier(from, to);
 }
