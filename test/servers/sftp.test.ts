@@ -226,13 +226,16 @@ await describeWithPeer('sshd', 'sshd', (program) => {
   });
 
   it('is found again when its connections end, and when it is started again', async () => {
-    await using backend = wrap(await open(), withRetry({ time: fastTime() }));
+    let restarted = Promise.resolve();
+    await using backend = wrap(await open(), withRetry({ time: fastTime(() => restarted) }));
     await backend.create();
     server().dropConnections();
     await backend.save(FILE, [CONTENT]);
     const loading = Array.from({ length: 20 }, () => holds(backend, CONTENT));
-    await server().restart();
+    // What fails meanwhile waits until it is there again.
+    restarted = server().restart();
     expect(new Set(await Promise.all(loading))).toEqual(new Set([true]));
+    await restarted;
   });
 });
 
