@@ -51,7 +51,8 @@ export class Session {
     const extensions = new Map<string, string>();
     while (reader.left > 0) extensions.set(reader.text(), reader.text());
     const session = new Session(requests, extensions);
-    if (extensions.has('limits@openssh.com')) await session.#learnLimits();
+    // Known before there is a first file to send or read, so nobody waits for it; without it plain pieces will do.
+    if (extensions.has('limits@openssh.com')) session.#learnLimits().catch(() => undefined);
     return session;
   }
 
