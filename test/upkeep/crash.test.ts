@@ -1,63 +1,13 @@
-import { EngineError, prune, removeStaleLocks, repairIndex, withFaults, wrap } from 'restic-engine';
-import type { Backend, Repository } from 'restic-engine';
-import type { FaultPlan } from '@restic-engine/backends';
+import { prune, repairIndex } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
 import { filesOf, openStore, readEverything, storeOf } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
-import { checkAll, forAll, forgetDays, makeHistory, packsByType } from './repository.ts';
+import { expectSurvival } from './deaths.ts';
+import type { Work } from './deaths.ts';
+import { checkAll, forgetDays, makeHistory, packsByType } from './repository.ts';
 
 // A prune or repair may die between any two things it does. What snapshots need is there at every moment, and the next
 // run finishes the work.
-
-/** Something to do to a repository. */
-type Work = (repository: Repository) => Promise<unknown>;
-
-interface Death {
-  readonly calls: number;
-  readonly when: 'before' | 'after';
-}
-
-/** Dies instead of the call after the first `calls`, or when that call has been carried out but nobody knows. */
-function planOf({ calls, when }: Death): FaultPlan {
-  const crash = { after: when === 'before' ? calls : calls + 1 };
-  return when === 'before' ? { crash } : { crash, faults: [{ nth: calls + 1, effect: { kind: 'fail-after' } }] };
-}
-
-async function countCalls(files: readonly StoredFile[], work: Work): Promise<number> {
-  let calls = 0;
-  const repository = await openStore(await storeOf(files));
-  const counted = wrap(repository.backend, withFaults({ onCall: () => (calls += 1) }));
-  await work(await openStore(counted));
-  return calls;
-}
-
-/** Lets `work` die at every call and hands over what is left. */
-async function expectSurvival(
-  files: readonly StoredFile[],
-  work: Work,
-  judge: (store: Backend, hasDied: boolean) => Promise<void>,
-): Promise<void> {
-  const calls = await countCalls(files, work);
-  expect(calls).toBeGreaterThan(10);
-  const deaths = (['before', 'after'] as const).flatMap((when) =>
-    Array.from({ length: calls }, (_, index): Death => ({ calls: index, when })),
-  );
-  let died = 0;
-  await forAll(deaths, async (death) => {
-    const store = await storeOf(files);
-    let hasDied = false;
-    try {
-      await work(await openStore(wrap(store, withFaults(planOf(death)))));
-    } catch (error) {
-      if (!EngineError.is(error)) throw error;
-      hasDied = true;
-      died += 1;
-    }
-    await removeStaleLocks(await openStore(store), { all: true });
-    await judge(store, hasDied);
-  });
-  expect(died).toBeGreaterThan(calls);
-}
 
 /** Three of five snapshots gone, and a pack that a backup left behind without an index. */
 async function makeLitter(version: 1 | 2): Promise<StoredFile[]> {
