@@ -1,11 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect, promisify } from 'node:util';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { openHttpClient } from '../../src/http/client.ts';
 import { transportError } from '../../src/http/errors.ts';
 import type { HttpOptions } from '../../src/http/options.ts';
@@ -123,4 +124,20 @@ describe('a unix socket', () => {
     await new Promise((resolve) => server.close(resolve));
     await rm(folder, { recursive: true });
   });
+});
+
+// Over TLS the news that the last bytes have gone can be later than the answer to them.
+it('uploads that are answered at once are never taken for such that were not sent', async () => {
+  const program = fileURLToPath(new URL('upload-server-program.mjs', import.meta.url));
+  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill());
+  const [port] = await once(child.stdout, 'data');
+  await using client = await openHttpClient({ connections: 2, env: {}, caCertificates: [fixture('ca')] });
+  const url = new URL(`https://127.0.0.1:${String(port)}/`);
+  const lengths = Array.from({ length: 200 }, (_, index) => 70_000 + (index % 8) * 97_000 + index);
+  const upload = async (length: number): Promise<number> => {
+    const { body } = await client.request({ method: 'POST', url, headers: {}, body: [new Uint8Array(length)] });
+    return Number(Buffer.from(await body.read(100)).toString());
+  };
+  expect(await Promise.all(lengths.map(upload))).toEqual(lengths);
 });

@@ -1,0 +1,11 @@
+// A server with TLS in a process of its own, which answers an upload as soon as it has all of it. Prints its port.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+
+const pem = readFileSync(new URL('fixtures/server.pem', import.meta.url));
+const server = createServer({ cert: pem, key: pem }, (request, response) => {
+  let bytes = 0;
+  request.on('data', (chunk) => (bytes += chunk.length));
+  request.on('end', () => response.end(String(bytes)));
+});
+server.listen(0, '127.0.0.1', () => process.stdout.write(String(server.address().port)));
