@@ -166,6 +166,17 @@ export type {
 } from '@restic-engine/snapshot';
 export { packTar, packZip } from '@restic-engine/snapshot';
 export type { PackOptions } from '@restic-engine/snapshot';
+export { snapshotFs } from '@restic-engine/snapshot';
+export type {
+  HandleReadOptions,
+  ReaddirOptions,
+  ReadStreamOptions,
+  SnapshotDirent,
+  SnapshotFileHandle,
+  SnapshotFs,
+  SnapshotFsOptions,
+  SnapshotStats,
+} from '@restic-engine/snapshot';
 // change
 export { applyPolicy, copy, forget, rewrite, tag } from '@restic-engine/snapshot';
 export type {

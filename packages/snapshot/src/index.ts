@@ -43,6 +43,10 @@ export type { CompressionStats, Stats, StatsMode, StatsOptions } from './stats.t
 export { packTar } from './dump/tar.ts';
 export { packZip } from './dump/zip.ts';
 export type { PackOptions } from './dump/entries.ts';
+export { snapshotFs } from './fs/snapshot-fs.ts';
+export type { ReaddirOptions, SnapshotFs, SnapshotFsOptions } from './fs/snapshot-fs.ts';
+export type { HandleReadOptions, ReadStreamOptions, SnapshotFileHandle } from './fs/file-handle.ts';
+export type { SnapshotDirent, SnapshotStats } from './fs/stats.ts';
 // change
 export { forget } from './forget/forget.ts';
 export type {

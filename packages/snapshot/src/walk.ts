@@ -81,13 +81,16 @@ export interface ReadFileOptions extends Call {
   readonly length?: number | undefined;
 }
 
+/** What reading a content takes of a repository. */
+export type BlobReader = Pick<IndexedRepository, 'plainLength' | 'loadBlob'>;
+
 /**
  * The content of a file in a snapshot, or a part of it. Each blob is verified before its bytes come out; only the blobs
  * that are asked for are read, a few ahead. The stream fails with `bad-request` for what is no file, `not-found` and
  * `corrupt`. Chunks belong to the reader. Throws `RangeError` for a negative offset or length.
  */
 export function readFile(
-  repository: IndexedRepository,
+  repository: BlobReader,
   node: Node,
   options: ReadFileOptions = {},
 ): ReadableStream<Uint8Array> {
@@ -121,7 +124,7 @@ function checkRange({ offset = 0, length = 0 }: ReadFileOptions): void {
 const BLOBS_AHEAD = 4;
 
 async function* readPieces(
-  repository: IndexedRepository,
+  repository: BlobReader,
   node: Node,
   { offset = 0, length = Infinity, signal }: ReadFileOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -147,7 +150,7 @@ async function* readPieces(
 }
 
 async function loadPart(
-  repository: IndexedRepository,
+  repository: BlobReader,
   { id, from, to }: BlobPart,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
@@ -162,20 +165,20 @@ interface BlobPart {
 }
 
 /** Bytes of a file, by its blobs. Throws `not-found` when one is in no index. */
-export function contentLength(repository: IndexedRepository, { content }: Node): number {
+export function contentLength(repository: BlobReader, { content }: Node): number {
   let length = 0;
   for (const id of content ?? []) length += lengthOf(repository, id);
   return length;
 }
 
-function lengthOf(repository: IndexedRepository, id: Id): number {
+function lengthOf(repository: BlobReader, id: Id): number {
   const length = repository.plainLength('data', id);
   if (length === undefined) throw new EngineError('not-found', `data blob ${id} is in no index`, { type: 'data', id });
   return length;
 }
 
 /** The blobs that hold bytes `start` to `end` of a content, and which of their bytes. */
-function selectBlobs(repository: IndexedRepository, content: readonly Id[], start: number, end: number): BlobPart[] {
+function selectBlobs(repository: BlobReader, content: readonly Id[], start: number, end: number): BlobPart[] {
   const parts: BlobPart[] = [];
   let position = 0;
   for (const id of content) {
