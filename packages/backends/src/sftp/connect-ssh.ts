@@ -4,6 +4,7 @@ import { EngineError } from '@restic-engine/repo-format';
 import type { AuthHandlerMiddleware, Client, ClientChannel } from 'ssh2';
 import { attemptsFor } from './auth.ts';
 import type { Attempts } from './auth.ts';
+import { prepareKeys } from './cipher-keys.ts';
 import { hostKeyCheck } from './host-key.ts';
 import type { HostKeyCheck } from './host-key.ts';
 import type { Line } from './line.ts';
@@ -124,6 +125,7 @@ async function login(ssh2: Ssh2, target: Target, options: SftpOptions, depth: nu
   try {
     await handshake(client, carrier.sock, target, check, attempts);
     carrier.reuseBuffer?.();
+    prepareKeys(client);
     return { client, ...carrier };
   } catch (error) {
     carrier.sock.destroy();
