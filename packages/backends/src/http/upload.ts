@@ -5,6 +5,8 @@
  * - Small segments are copied, which also saves writing them one by one.
  * - A piece of a large one fills more than the buffer of a socket, so that the next piece, or the end of the body, is
  *   asked for only when the kernel has taken it. A connection that is answered before that is closed by undici.
+ * - The last piece is a copy, so that the body ends as soon as it is handed on: over TLS the answer can overtake the news
+ *   that a piece was taken, and would cost the connection.
  */
 import { Readable } from 'node:stream';
 import { PIECE } from '../bandwidth.ts';
@@ -12,6 +14,10 @@ import type { Bandwidth } from '../bandwidth.ts';
 
 /** What is shorter is copied: the size of the buffer of a socket in Node and undici. */
 const COPIED = 64 * 1024;
+/** Bytes of the last piece of a body that ends in a large segment. */
+const TAIL = 16 * 1024;
+/** What is left of a segment without such a piece fills the buffer of a socket, too. */
+const LARGE = COPIED + TAIL;
 /** The largest piece handed to a socket at once; the watchdog sees progress after each. */
 const WRITTEN = 512 * 1024;
 
@@ -39,21 +45,28 @@ export function uploadOf(
   if (limited === undefined && length <= COPIED) {
     return { length, headers, body: Buffer.concat(segments), left: () => 0, cancel: () => undefined };
   }
-  const pieces = limited === undefined ? piecesOf(segments) : smallPiecesOf(segments);
-  const body = new UploadStream(pieces, limited, signal);
-  return { length, headers, body, left: () => length - body.taken, cancel: () => void body.destroy() };
+  const pieces =
+    limited === undefined ? piecesOf(segments.filter((segment) => segment.length > 0)) : smallPiecesOf(segments);
+  const body = new UploadStream(pieces, length, limited, signal);
+  return { length, headers, body, left: () => body.left, cancel: () => void body.destroy() };
 }
 
 class UploadStream extends Readable {
-  /** Bytes handed on. */
-  taken = 0;
+  /** Bytes not handed on yet. */
+  left: number;
   #pieces: Iterator<Uint8Array> | undefined;
   readonly #bandwidth: Bandwidth | undefined;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(pieces: Iterator<Uint8Array>, bandwidth: Bandwidth | undefined, signal: AbortSignal | undefined) {
+  constructor(
+    pieces: Iterator<Uint8Array>,
+    length: number,
+    bandwidth: Bandwidth | undefined,
+    signal: AbortSignal | undefined,
+  ) {
     // Nothing is read ahead of what the socket takes.
     super({ highWaterMark: 0 });
+    this.left = length;
     this.#pieces = pieces;
     this.#bandwidth = bandwidth;
     this.#signal = signal;
@@ -61,10 +74,7 @@ class UploadStream extends Readable {
 
   override _read(): void {
     const next = this.#pieces?.next();
-    if (next === undefined || next.done) {
-      this.push(null);
-      return;
-    }
+    if (next === undefined || next.done) return;
     if (this.#bandwidth === undefined) {
       this.#hand(next.value);
       return;
@@ -76,8 +86,9 @@ class UploadStream extends Readable {
   }
 
   #hand(piece: Uint8Array): void {
-    this.taken += piece.length;
+    this.left -= piece.length;
     this.push(piece);
+    if (this.left === 0) this.push(null);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -86,12 +97,12 @@ class UploadStream extends Readable {
   }
 }
 
-/** Views of at least `COPIED` bytes, and copies of what is smaller. */
+/** Views of at least `COPIED` bytes, and copies of what is smaller and of the end. No segment is empty. */
 function* piecesOf(segments: readonly Uint8Array[]): Generator<Uint8Array> {
   let small: Uint8Array[] = [];
   let waiting = 0;
   for (const segment of segments) {
-    if (segment.length < COPIED) {
+    if (segment.length < LARGE) {
       small.push(segment);
       waiting += segment.length;
       if (waiting < COPIED) continue;
@@ -101,7 +112,10 @@ function* piecesOf(segments: readonly Uint8Array[]): Generator<Uint8Array> {
       small = [];
       waiting = 0;
     }
-    if (segment.length >= COPIED) yield* slices(segment);
+    if (segment.length < LARGE) continue;
+    const end = segment === segments.at(-1) ? segment.length - TAIL : segment.length;
+    yield* slices(segment.subarray(0, end));
+    if (end < segment.length) yield new Uint8Array(segment.subarray(end));
   }
   if (waiting > 0) yield Buffer.concat(small, waiting);
 }

@@ -127,7 +127,7 @@ describe('a unix socket', () => {
 });
 
 // Over TLS the news that the last bytes have gone can be later than the answer to them.
-it('uploads that are answered at once are never taken for such that were not sent', async () => {
+it('uploads that are answered at once keep their connections, and are not taken for such that were not sent', async () => {
   const program = fileURLToPath(new URL('upload-server-program.mjs', import.meta.url));
   const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill());
@@ -135,9 +135,17 @@ it('uploads that are answered at once are never taken for such that were not sen
   await using client = await openHttpClient({ connections: 2, env: {}, caCertificates: [fixture('ca')] });
   const url = new URL(`https://127.0.0.1:${String(port)}/`);
   const lengths = Array.from({ length: 200 }, (_, index) => 70_000 + (index % 8) * 97_000 + index);
+  const most = { connections: 0 };
   const upload = async (length: number): Promise<number> => {
     const { body } = await client.request({ method: 'POST', url, headers: {}, body: [new Uint8Array(length)] });
-    return Number(Buffer.from(await body.read(100)).toString());
+    const [bytes, connections] = Buffer.from(await body.read(100))
+      .toString()
+      .split(' ')
+      .map(Number);
+    most.connections = Math.max(most.connections, connections ?? 0);
+    return bytes ?? 0;
   };
   expect(await Promise.all(lengths.map(upload))).toEqual(lengths);
+  // Two for uploads and four more.
+  expect(most.connections).toBe(6);
 });
