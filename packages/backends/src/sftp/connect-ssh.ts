@@ -69,7 +69,8 @@ class SshLine implements Line {
   }
 
   get alive(): boolean {
-    return this.#alive;
+    // A stream that the server has ended is closed a little later.
+    return this.#alive && this.#carrier.sock.writable;
   }
 
   async open(): Promise<Pipe> {
