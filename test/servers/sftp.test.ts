@@ -2,7 +2,6 @@ import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { setTimeout } from 'node:timers/promises';
 import { describeBackend } from '@restic-engine/backends/conformance';
 import { sftpBackend, withRetry, wrap } from 'restic-engine';
 import type { Backend, SftpOptions } from 'restic-engine';
