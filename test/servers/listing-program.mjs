@@ -1,8 +1,8 @@
 // Lists a place and says how much memory that took; run in a process of its own, because memory is measured by process.
-import { openBackend } from 'restic-engine';
+import { openBackend, withRetry, wrap } from 'restic-engine';
 
 const [, , location] = process.argv;
-const backend = await openBackend(location);
+const backend = wrap(await openBackend(location), withRetry());
 let count = 0;
 let bytes = 0;
 let last = '';

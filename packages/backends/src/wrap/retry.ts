@@ -3,6 +3,7 @@ import type { Backend, ByteRange, Call, FileHandle, FileType, ListedFile } from 
 import { filePath } from '../layout.ts';
 import { Backoff, repeat } from './backoff.ts';
 import type { RetryOptions } from './backoff.ts';
+import { SeenNames } from './seen-names.ts';
 import { SYSTEM_TIME } from './time.ts';
 import type { Time } from './time.ts';
 import { override } from './wrap.ts';
@@ -127,17 +128,16 @@ async function* listOnce(
   call: Call | undefined,
 ): AsyncGenerator<ListedFile> {
   const backoff = new Backoff(`list ${type}`, options);
-  const seen = new Set<string>();
+  const seen = new SeenNames();
   for (;;) {
     try {
       for await (const file of backend.list(type, call)) {
-        if (seen.has(file.name)) continue;
-        seen.add(file.name);
-        yield file;
+        if (seen.add(file.name)) yield file;
       }
       return;
     } catch (error) {
       await backoff.wait(error, call?.signal);
+      seen.repeated();
     }
   }
 }
