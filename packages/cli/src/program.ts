@@ -86,6 +86,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/ls.ts')).defineLs,
   },
   {
+    name: 'mount',
+    summary: 'Mount the repository',
+    load: async () => (await import('./commands/mount.ts')).defineMount,
+  },
+  {
     name: 'options',
     summary: 'Print list of extended options',
     load: async () => (await import('./commands/options.ts')).defineOptions,
@@ -143,7 +148,7 @@ const COMMANDS: readonly Entry[] = [
 ];
 
 /** restic's commands that are not here yet: who calls one is told so. */
-const MISSING: ReadonlySet<string> = new Set('features generate migrate mount recover self-update'.split(' '));
+const MISSING: ReadonlySet<string> = new Set('features generate migrate recover self-update'.split(' '));
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */
 export async function buildProgram(

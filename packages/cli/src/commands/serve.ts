@@ -7,9 +7,10 @@ import { Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { HtpasswdFile, ListenAt, Places, RequestRecord, TlsOptions } from '@restic-engine/rest-server';
 import type { Context, Start } from '../context.ts';
-import { Fatal, InvalidValue } from '../failure.ts';
+import { Fatal } from '../failure.ts';
 import { openPlaceOnce } from '../open.ts';
 import { accessLogLine } from '../render/access-log.ts';
+import { parseListen } from '../values/listen.ts';
 import { parseSize } from '../values/size.ts';
 import { isMissing } from '../values/text-file.ts';
 
@@ -62,16 +63,6 @@ export function defineServe(program: CommandUnknownOpts, start: Start): CommandU
     .option('--no-verify-upload', 'do not verify the integrity of uploaded data')
     .option('--log <file>', 'write HTTP requests in the combined log format to the file ("-" for standard output)')
     .action((flags) => serve(start(), flags));
-}
-
-/** `:8000`, `localhost:8000`, `[::1]:8000`, `unix:/run/rest.sock` */
-function parseListen(text: string): ListenAt {
-  if (text.startsWith('unix:') && text.length > 'unix:'.length) return { socketPath: text.slice('unix:'.length) };
-  const [, bracketed, name = '', digits] = /^(?:\[([0-9a-f:.]+)\]|([^:]*)):(\d{1,5})$/i.exec(text) ?? [];
-  const port = Number(digits ?? Number.NaN);
-  if (!(port <= 65_535))
-    throw new InvalidValue(`invalid address "${text}" (for example :8000, [::1]:8000, unix:/path)`);
-  return { host: bracketed ?? name, port };
 }
 
 async function serve(context: Context, flags: Flags): Promise<void> {
