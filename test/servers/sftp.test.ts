@@ -5,6 +5,7 @@ import process from 'node:process';
 import { describeBackend } from '@restic-engine/backends/conformance';
 import { sftpBackend, withRetry, wrap } from 'restic-engine';
 import type { Backend, SftpOptions } from 'restic-engine';
+import SftpClient from 'ssh2-sftp-client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { fastTime } from '../support/fast-time.ts';
@@ -51,6 +52,28 @@ await describeWithPeer('sshd', 'sshd', (program) => {
     sftpBackend({ ...optionsFor(server()), ...changes });
 
   describeBackend({ describe, it }, 'sshd', async () => openPlace(await server().place(newName())), { traits: TRAITS });
+
+  it('stores what another client reads, and reads what that one stores', async () => {
+    const options = optionsFor(server());
+    await using backend = await sftpBackend(options);
+    await backend.create();
+    await backend.save(FILE, [CONTENT]);
+    const other = new SftpClient();
+    const { host, port, user: username } = options;
+    await other.connect({ host, port, username, privateKey: readFileSync(server().identity) });
+    try {
+      const path = `${options.path}/data/${FILE.name.slice(0, 2)}/${FILE.name}`;
+      expect(CONTENT.equals(await other.get(path))).toBe(true);
+      const theirs = randomFrom(4).bytes(1_000_000);
+      const { name } = dataFile(theirs);
+      await other.put(theirs, `${options.path}/data/${name.slice(0, 2)}/${name}`);
+      expect(await holds(backend, theirs)).toBe(true);
+      await backend.remove(FILE);
+      expect(await other.exists(path)).toBe(false);
+    } finally {
+      await other.end();
+    }
+  });
 
   it('serves through the program ssh as well', async () => {
     await using backend = await openPlace(await server().placeBySsh(newName()));
