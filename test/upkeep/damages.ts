@@ -1,7 +1,7 @@
 /** What can be wrong with a repository, what a check calls it, and how it comes about. */
 import type { Backend, FileType, CheckProblem, Repository } from 'restic-engine';
 import { createBlobCodec, encodeIndex, encodePackHeader, encodeTree, sha256 } from '@restic-engine/repo-format';
-import type { Node, PackEntry } from '@restic-engine/repo-format';
+import type { Node, PackEntry, SealedBlob } from '@restic-engine/repo-format';
 import { openStore, saveSnapshot, saveTree } from '../support/damage.ts';
 import { all } from '../support/repository.ts';
 import { packsByType } from './repository.ts';
@@ -49,23 +49,41 @@ async function saveNodes(repository: Repository, nodes: readonly Node[]): Promis
   await saveSnapshot(repository, await saveTree(repository, encodeTree(nodes)));
 }
 
-/** A snapshot whose only tree and only file lie in one pack, as old versions of restic wrote them. */
-async function saveMixedPack(store: Backend): Promise<void> {
-  const repository = await openStore(store);
-  const codec = createBlobCodec({ sealer: repository.sealer, version: 2, compression: 'auto', verify: true });
+/** The content and the tree of one file, sealed as repositories of `version` have them. */
+function sealFile(repository: Repository, version: 1 | 2): { content: SealedBlob; tree: SealedBlob } {
+  const codec = createBlobCodec({ sealer: repository.sealer, version, compression: 'auto', verify: true });
   const content = codec.seal('data', Buffer.from('mixed'));
   const file: Node = { ...NODE, name: 'file', type: 'file', size: 5, content: [content.id] };
-  const tree = codec.seal('tree', encodeTree([file]));
+  return { content, tree: codec.seal('tree', encodeTree([file])) };
+}
+
+async function savePack(repository: Repository, sealed: readonly SealedBlob[]): Promise<void> {
   let offset = 0;
-  const blobs = [content, tree].map(({ id, type, bytes, uncompressedLength }): PackEntry => {
+  const blobs = sealed.map(({ id, type, bytes, uncompressedLength }): PackEntry => {
     const entry = { id, type, offset, length: bytes.length, uncompressedLength };
     offset += bytes.length;
     return entry;
   });
-  const pack = Buffer.concat([content.bytes, tree.bytes, encodePackHeader(blobs, repository.sealer)]);
+  const pack = Buffer.concat([...sealed.map(({ bytes }) => bytes), encodePackHeader(blobs, repository.sealer)]);
   const id = sha256(pack);
-  await store.save({ type: 'data', name: id }, [pack]);
+  await repository.backend.save({ type: 'data', name: id }, [pack]);
   await repository.saveFile('index', encodeIndex([{ id, blobs }]));
+}
+
+/** A snapshot whose only tree and only file lie in one pack, as old versions of restic wrote them. */
+async function saveMixedPack(store: Backend): Promise<void> {
+  const repository = await openStore(store);
+  const { content, tree } = sealFile(repository, 2);
+  await savePack(repository, [content, tree]);
+  await saveSnapshot(repository, tree.id);
+}
+
+/** A snapshot as it is after a repository of version 1 was upgraded: nothing of it is compressed. */
+async function saveUncompressed(store: Backend): Promise<void> {
+  const repository = await openStore(store);
+  const { content, tree } = sealFile(repository, 1);
+  await savePack(repository, [content]);
+  await savePack(repository, [tree]);
   await saveSnapshot(repository, tree.id);
 }
 
@@ -171,5 +189,48 @@ export const DAMAGES: readonly Damage[] = [
     hints: ['pack-orphaned'],
     make: async (store) => store.save({ type: 'data', name: 'ef'.repeat(32) }, [Buffer.alloc(400)]),
   },
+  {
+    title: 'a pack of which half is left',
+    errors: ['pack-size', 'pack-damaged'],
+    hints: [],
+    make: async (store) =>
+      change(store, 'data', (await packsByType(store)).data[0]!, (bytes) => bytes.subarray(0, bytes.length / 2)),
+  },
+  {
+    title: 'a pack of trees of which little is left',
+    errors: ['pack-size', 'pack-damaged', 'tree-broken'],
+    hints: [],
+    make: async (store) =>
+      change(store, 'data', (await packsByType(store)).tree[0]!, (bytes) => bytes.subarray(0, 600)),
+  },
+  {
+    title: 'an entry of an irregular type',
+    errors: ['node-broken'],
+    hints: [],
+    make: async (store) =>
+      saveNodes(await openStore(store), [
+        { ...NODE, name: 'file', type: 'file', content: [] },
+        { ...NODE, name: 'odd', type: 'irregular', content: null },
+      ]),
+  },
+  {
+    title: 'an entry without a type',
+    errors: ['tree-broken'],
+    hints: [],
+    make: async (store) => {
+      const repository = await openStore(store);
+      const nodes = ['a', 'b'].map((name): Node => ({ ...NODE, name, type: 'file', content: [] }));
+      const json = Buffer.from(encodeTree(nodes)).toString().replace('"type":"file"', '"type":""');
+      await saveSnapshot(repository, await saveTree(repository, Buffer.from(json)));
+    },
+  },
+  {
+    title: 'a file that says a wrong size',
+    errors: [],
+    hints: [],
+    make: async (store) =>
+      saveNodes(await openStore(store), [{ ...NODE, name: 'file', type: 'file', size: 3, content: [] }]),
+  },
+  { title: 'data of version 1', errors: [], hints: [], make: saveUncompressed },
   { title: 'a pack of trees and data', errors: [], hints: ['pack-mixed'], make: saveMixedPack },
 ];

@@ -86,9 +86,9 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/ls.ts')).defineLs,
   },
   {
-    name: 'mount',
-    summary: 'Mount the repository',
-    load: async () => (await import('./commands/mount.ts')).defineMount,
+    name: 'migrate',
+    summary: 'Apply migrations',
+    load: async () => (await import('./commands/migrate.ts')).defineMigrate,
   },
   {
     name: 'options',
@@ -99,6 +99,11 @@ const COMMANDS: readonly Entry[] = [
     name: 'prune',
     summary: 'Remove unneeded data from the repository',
     load: async () => (await import('./commands/prune.ts')).definePrune,
+  },
+  {
+    name: 'recover',
+    summary: 'Recover data from the repository not referenced by snapshots',
+    load: async () => (await import('./commands/recover.ts')).defineRecover,
   },
   {
     name: 'repair',
@@ -148,7 +153,7 @@ const COMMANDS: readonly Entry[] = [
 ];
 
 /** restic's commands that are not here yet: who calls one is told so. */
-const MISSING: ReadonlySet<string> = new Set('features generate migrate recover self-update'.split(' '));
+const MISSING: ReadonlySet<string> = new Set('features generate mount self-update'.split(' '));
 
 /** The program, with the command that `argv` names ready to run; of the others it has the names. */
 export async function buildProgram(

@@ -49,7 +49,7 @@ describe('the command line itself', () => {
     [['-r'], '--repo'],
     [['-q', '--limit-upload'], '--limit-upload'],
     [['mount'], 'mount is not available yet'],
-    [['repair', 'packs', 'x'], 'repair packs is not available yet'],
+    [['-r', 'x', 'repair', 'packs'], 'no ids specified'],
     [['-r', 'x', 'check', '--read-data-subset', '3/2'], '--read-data-subset'],
     [['-r', 'x', 'check', '--read-data-subset', '1', '--read-data'], 'cannot be used together'],
     [['-r', 'x', '--no-lock', 'prune'], '--dry-run'],

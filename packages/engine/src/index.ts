@@ -209,13 +209,26 @@ export { addKey, changePassword, listKeys, listLocks, removeKey, removeStaleLock
 export type { AddKeyOptions, FoundLock, KeyInfo } from '@restic-engine/repository';
 export type { Compression, Lock, MasterKey, ScryptParams } from '@restic-engine/repo-format';
 // upkeep
-export { check, prune, repairIndex } from '@restic-engine/repository';
+export {
+  check,
+  listMigrations,
+  migrate,
+  prune,
+  recover,
+  repairIndex,
+  repairPacks,
+} from '@restic-engine/repository';
 export type {
   CheckOptions,
   CheckProblem,
   CheckProblemKind,
   CheckProgress,
   CheckResult,
+  LostBlob,
+  MigrateOptions,
+  MigrateResult,
+  Migration,
+  MigrationName,
   MissingBlobs,
   PackSubset,
   PruneLimits,
@@ -224,11 +237,27 @@ export type {
   PruneProgress,
   PruneResult,
   PruneStats,
+  RecoverOptions,
+  RecoverProgress,
+  RecoverResult,
   RepairIndexOptions,
   RepairIndexProgress,
   RepairIndexResult,
+  RepairPacksOptions,
+  RepairPacksProgress,
+  RepairPacksResult,
   UploadTotals,
 } from '@restic-engine/repository';
+export { repairSnapshots } from '@restic-engine/snapshot';
+export type {
+  BrokenSnapshot,
+  RepairSnapshotsOptions,
+  RepairSnapshotsProgress,
+  RepairSnapshotsResult,
+  SnapshotRepair,
+  TreeChange,
+  TreeChangeKind,
+} from '@restic-engine/snapshot';
 // patterns
 export { compilePatterns, parsePatternFile } from '@restic-engine/snapshot';
 export type { PatternList, PatternMatch, PatternOptions } from '@restic-engine/snapshot';

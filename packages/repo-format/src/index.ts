@@ -18,6 +18,7 @@ export type { ExtendedAttribute, Node, NodeType, Timestamp, Uint64 } from './tre
 export { compareNames, pathFromBytes, pathToBytes } from './tree/path-bytes.ts';
 export { encodeNode } from './tree/encode-node.ts';
 export { decodeTree, encodeTree, isStable, joinTree } from './tree/tree.ts';
+export type { DecodeTreeOptions } from './tree/tree.ts';
 export { encodeJsonString, GO_1_19, GO_1_21, quoteGo, unquoteGo } from './json/go-string.ts';
 export type { GoProfile } from './json/go-string.ts';
 export { dateFromDays, DAY_SECONDS, daysFromDate, weekday } from './time/calendar.ts';

@@ -22,16 +22,33 @@ export type { Upload, UploadOptions, UploadTotals } from './store/upload.ts';
 export { sealedBatch } from './store/sealed-batch.ts';
 export type { SealedBatch } from './store/sealed-batch.ts';
 // upkeep
-export { check, prune, repairIndex, treeCopier } from './upkeep/upkeep.ts';
+export {
+  check,
+  listMigrations,
+  migrate,
+  prune,
+  recover,
+  repairIndex,
+  repairPacks,
+  treeCopier,
+} from './upkeep/upkeep.ts';
 export type { CheckOptions, CheckProgress, CheckResult } from './upkeep/check.ts';
 export type { PackSubset } from './upkeep/check-data.ts';
 export type { CheckProblem, CheckProblemKind } from './upkeep/problems.ts';
 export type { MissingBlobs, TreeCopier } from './upkeep/copy-trees.ts';
 export { inParallel } from './upkeep/in-parallel.ts';
 export type { InParallelOptions } from './upkeep/in-parallel.ts';
+export type { MigrateOptions, MigrateResult, Migration, MigrationName } from './upkeep/migrate.ts';
 export type { PruneOptions, PruneProgress, PruneResult } from './upkeep/prune.ts';
 export type { PruneLimits, PrunePlan, PruneStats } from './upkeep/prune-plan.ts';
+export type { RecoverOptions, RecoverProgress, RecoverResult } from './upkeep/recover.ts';
 export type { RepairIndexOptions, RepairIndexProgress, RepairIndexResult } from './upkeep/repair-index.ts';
+export type {
+  LostBlob,
+  RepairPacksOptions,
+  RepairPacksProgress,
+  RepairPacksResult,
+} from './upkeep/repair-packs.ts';
 // waiting
 export { orAborted } from './abort.ts';
 // workers

@@ -24,6 +24,8 @@ export interface SnapshotFilter {
 /** Which snapshots to list. */
 export interface ListSnapshotsOptions extends Call {
   readonly filter?: SnapshotFilter | undefined;
+  /** Takes snapshots that are damaged, which are left out then. @default they reject */
+  readonly onBroken?: ((id: Id, error: EngineError) => void) | undefined;
 }
 
 /** Which snapshots `latest` and the beginning of an id may mean. */
@@ -32,7 +34,7 @@ export interface FindSnapshotOptions extends ListSnapshotsOptions {
   readonly notAfter?: Timestamp | undefined;
 }
 
-/** Every snapshot that passes the filter, in any order. A snapshot that cannot be read rejects. */
+/** Every snapshot that passes the filter, in any order. A snapshot that cannot be read rejects unless told otherwise. */
 export async function* listSnapshots(
   repository: Repository,
   options: ListSnapshotsOptions = {},
@@ -40,12 +42,12 @@ export async function* listSnapshots(
   const { filter, signal } = options;
   const ids: Id[] = [];
   for await (const { name } of repository.list('snapshot', { signal })) ids.push(name);
-  const loading: Promise<SnapshotEntry>[] = [];
+  const loading: Promise<SnapshotEntry | undefined>[] = [];
   let next = 0;
   const loadNext = (): void => {
     const id = ids[next++];
     if (id === undefined) return;
-    const snapshot = loadSnapshot(repository, id, { signal });
+    const snapshot = loadUnlessBroken(repository, id, options);
     // Whoever consumes this generator meets the error when its turn comes.
     snapshot.catch(() => undefined);
     loading.push(snapshot);
@@ -54,7 +56,21 @@ export async function* listSnapshots(
   for (let first = loading.shift(); first !== undefined; first = loading.shift()) {
     loadNext();
     const snapshot = await first;
-    if (matchesFilter(snapshot, filter)) yield snapshot;
+    if (snapshot !== undefined && matchesFilter(snapshot, filter)) yield snapshot;
+  }
+}
+
+async function loadUnlessBroken(
+  repository: Repository,
+  id: Id,
+  { signal, onBroken }: ListSnapshotsOptions,
+): Promise<SnapshotEntry | undefined> {
+  try {
+    return await loadSnapshot(repository, id, { signal });
+  } catch (error) {
+    if (onBroken === undefined || !EngineError.is(error, 'corrupt')) throw error;
+    onBroken(id, error);
+    return undefined;
   }
 }
 

@@ -71,6 +71,15 @@ export type {
   RewrittenSnapshot,
 } from './rewrite/rewrite-snapshots.ts';
 export type { RewrittenItem } from './rewrite/rewrite-tree.ts';
+export { repairSnapshots } from './repair/repair-snapshots.ts';
+export type {
+  BrokenSnapshot,
+  RepairSnapshotsOptions,
+  RepairSnapshotsProgress,
+  RepairSnapshotsResult,
+  SnapshotRepair,
+} from './repair/repair-snapshots.ts';
+export type { TreeChange, TreeChangeKind } from './repair/repair-trees.ts';
 // patterns
 export { compilePatterns } from './filter/pattern.ts';
 export type { PatternList, PatternMatch, PatternOptions } from './filter/pattern.ts';

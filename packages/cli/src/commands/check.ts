@@ -14,6 +14,7 @@ import { parseSize } from '../values/size.ts';
 
 interface Request {
   readonly readData: boolean | PackSubset;
+  readonly ids: readonly string[];
   readonly filter: SnapshotFilter;
   readonly checkUnused: boolean;
   readonly cacheKind: CacheKind;
@@ -30,8 +31,9 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
   const command = program
     .command('check')
     .description(
-      'Look for damage in the repository: index, packs, snapshots and trees, and with --read-data the content.',
+      'Look for damage in the repository: index, packs, snapshots and trees, and with --read-data the content. With IDs or filters, only at what those snapshots need.',
     )
+    .argument('[snapshotID...]')
     .option('--check-unused', 'list blobs that no snapshot needs')
     .option('--read-data', 'read all data blobs')
     .option(
@@ -40,8 +42,9 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
       parseSubset,
     )
     .option('--with-cache', 'use existing cache, only read uncached data from repository');
+  command.addHelpText('after', '\nExample:\n  restic-engine check latest --host web1 --read-data');
   addFilterFlags(command);
-  return command.action(async (flags: Flags) => {
+  return command.action(async (ids: readonly string[], flags: Flags) => {
     const context = start();
     const { readData = false, readDataSubset, checkUnused = false, withCache = false } = flags;
     if (readData && readDataSubset !== undefined) {
@@ -50,7 +53,7 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
     const filter = snapshotFilter(flags, context.env);
     // What is checked is the repository, not what an earlier run has kept of it.
     const cacheKind = withCache ? 'lasting' : 'temporary';
-    await check(context, { readData: readDataSubset ?? readData, filter, checkUnused, cacheKind });
+    await check(context, { readData: readDataSubset ?? readData, ids, filter, checkUnused, cacheKind });
   });
 }
 
@@ -72,10 +75,10 @@ export function parseSubset(text: string): PackSubset {
   return { bytes };
 }
 
-async function check(context: Context, { readData, filter, checkUnused, cacheKind }: Request): Promise<void> {
+async function check(context: Context, { readData, ids, filter, checkUnused, cacheKind }: Request): Promise<void> {
   const { globals, signal, ui } = context;
   const work = async (repository: Repository, engine: Engine): Promise<void> => {
-    const snapshots = await chosenSnapshots(repository, engine, filter, signal);
+    const snapshots = await chosenSnapshots(repository, engine, { ids, filter, signal });
     if (globals.lock) ui.say('create exclusive lock for repository');
     using report = createPhaseReport(ui, {
       index: { title: 'load indexes', counts: 'index files loaded' },
@@ -99,13 +102,21 @@ async function check(context: Context, { readData, filter, checkUnused, cacheKin
   await withRepository(context, work, cacheKind);
 }
 
-/** All of them unless a filter says otherwise. */
+/** All of them unless names or a filter say otherwise. */
 async function chosenSnapshots(
   repository: Repository,
   engine: Engine,
-  filter: SnapshotFilter,
-  signal: AbortSignal,
+  { ids, filter, signal }: Pick<Request, 'ids' | 'filter'> & { readonly signal: AbortSignal },
 ): Promise<Id[] | undefined> {
+  if (ids.length > 0) {
+    const found: Id[] = [];
+    for (const id of ids) {
+      // A damaged snapshot has to be looked at, too: its name is enough.
+      if (engine.isId(id)) found.push(id);
+      else found.push((await engine.findSnapshot(repository, id, { filter, signal })).snapshot.id);
+    }
+    return [...new Set(found)];
+  }
   if ([filter.hosts, filter.tags, filter.paths].every((list) => list === undefined || list.length === 0))
     return undefined;
   const snapshots = await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }));
@@ -121,7 +132,7 @@ function dataTitle(readData: Request['readData']): string | undefined {
 }
 
 function tell(ui: Ui, result: CheckResult): void {
-  const { errors, hints, damagedPacks } = result;
+  const { errors, hints } = result;
   const complain = (message: string): void => {
     ui.errorLine(ui.json ? JSON.stringify({ message_type: 'error', message: `${message}\n` }) : message);
   };
@@ -131,19 +142,31 @@ function tell(ui: Ui, result: CheckResult): void {
     if (tree !== undefined) complain(`error for tree ${tree.slice(0, 8)}:`);
     for (const problem of problems) complain(tree === undefined ? sentence(problem) : `  ${problem.message}`);
   }
-  if (result.suggestRepairIndex && errors.length > 0) {
-    complain(
-      '\nThe repository index is damaged and must be repaired. You must run `restic-engine repair index` to correct this.\n',
-    );
-  } else if (damagedPacks.length > 0) {
-    complain(
-      '\nThe repository contains damaged pack files, which must be removed to repair the repository: with restic, run',
-    );
-    complain(`restic repair packs ${damagedPacks.join(' ')}\nrestic repair snapshots --forget\n`);
-  } else if (errors.length > 0) complain('\nThe repository is damaged and must be repaired.\n');
+  const repairs = suggestRepairs(result);
+  if (repairs.length > 0) {
+    complain('\nThe repository is damaged and must be repaired. Make a copy of it if you can, and run:\n');
+    for (const words of repairs) complain(`restic-engine ${words}`);
+    complain('');
+  }
   if (ui.json) ui.line(summaryJson(result));
   if (errors.length > 0) throw new Fatal('repository contains errors');
   ui.say('no errors were found');
+}
+
+/** The commands that mend what was found, in the order in which they save most. */
+function suggestRepairs({ errors, hints, damagedPacks }: CheckResult): string[] {
+  const has = (...kinds: readonly CheckProblem['kind'][]): boolean => errors.some(({ kind }) => kinds.includes(kind));
+  const isLost = has('pack-missing', 'pack-damaged', 'pack-size', 'tree-broken', 'node-broken', 'blob-missing');
+  const isUnnamed = isLost && hints.some(({ kind }) => kind === 'pack-orphaned');
+  const commands: string[] = [];
+  if (has('index-broken')) commands.push('repair index');
+  // Before the index is made anew: it may know more of such packs than they do themselves.
+  if (damagedPacks.length > 0) commands.push(`repair packs ${damagedPacks.join(' ')}`);
+  if (!has('index-broken') && (has('pack-missing') || isUnnamed)) commands.push('repair index');
+  if (has('snapshot-broken')) commands.push('recover');
+  if (isLost || has('snapshot-broken')) commands.push('repair snapshots --forget');
+  if (errors.length > 0) commands.push('check');
+  return commands;
 }
 
 function tellHints(ui: Ui, hints: readonly CheckProblem[], sound: boolean): void {

@@ -1,8 +1,9 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Context, Start } from '../context.ts';
-import { UsageError } from '../failure.ts';
 import { withRepository } from '../open.ts';
 import { createPhaseReport } from '../render/phases.ts';
+import { defineRepairPacks } from './repair-packs.ts';
+import { defineRepairSnapshots } from './repair-snapshots.ts';
 
 export function defineRepair(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   const repair = program
@@ -15,15 +16,8 @@ export function defineRepair(program: CommandUnknownOpts, start: Start): Command
     .description('Build a new index from the packs in the repository.')
     .option('--read-all-packs', 'read all pack files to generate new index from scratch')
     .action(({ readAllPacks = false }) => repairIndex(start(), readAllPacks));
-  for (const name of ['packs', 'snapshots']) {
-    repair
-      .command(name, { hidden: true })
-      .allowExcessArguments()
-      .allowUnknownOption()
-      .action(() => {
-        throw new UsageError(`the command repair ${name} is not available yet`);
-      });
-  }
+  defineRepairPacks(repair, start);
+  defineRepairSnapshots(repair, start);
   return repair;
 }
 

@@ -8,6 +8,11 @@ import { encodeNode } from './encode-node.ts';
 import type { Node } from './node.ts';
 import { compareNames } from './path-bytes.ts';
 
+export interface DecodeTreeOptions {
+  /** Takes the name and type of a node that restic does not know, which is left out then. @default such a tree throws */
+  readonly onUnknownType?: ((name: string, type: string) => void) | undefined;
+}
+
 /**
  * The nodes of a tree, in the order of the blob. `bytes` stays the caller's. Names are not judged: they may be empty,
  * repeated, out of order or contain `/`. Keys beside `nodes` are ignored.
@@ -15,16 +20,20 @@ import { compareNames } from './path-bytes.ts';
  * Throws `corrupt` for anything but a tree, `unsupported` for a type of node that restic does not know, and `too-large`
  * for more than 512 MiB.
  */
-export function decodeTree(bytes: Uint8Array): Node[] {
+export function decodeTree(bytes: Uint8Array, { onUnknownType }: DecodeTreeOptions = {}): Node[] {
   const { text, value } = parseJson(bytes);
   const items: unknown = isRecord(value) ? value.nodes : undefined;
   if (!Array.isArray(items)) throw new EngineError('corrupt', 'a tree without an array of nodes');
   const sources = new NodeSources(text);
   const nodes: Node[] = [];
-  try {
-    for (const item of items) nodes.push(decodeNode(item, nodes.length, sources));
-  } catch (error) {
-    throw EngineError.is(error) ? atNode(error, nodes.length) : error;
+  for (const [index, item] of items.entries()) {
+    try {
+      nodes.push(decodeNode(item, index, sources));
+    } catch (error) {
+      if (!EngineError.is(error)) throw error;
+      if (error.code !== 'unsupported' || onUnknownType === undefined) throw atNode(error, index);
+      onUnknownType(String(isRecord(item) && item.name), String(error.context['type']));
+    }
   }
   return nodes;
 }

@@ -65,6 +65,7 @@ function checkNode({ table }: IndexedRepository, tree: Id, node: Node, reached: 
     report({ kind: 'node-broken', message: `tree ${tree}: ${what}`, tree });
   };
   if (node.name === '') broken('node with empty name');
+  if (node.type === 'irregular') broken(`node ${name} with invalid type "irregular"`);
   if (node.type === 'dir' && node.subtree === undefined) broken(`dir node ${name} has no subtree`);
   if (node.type !== 'file') return;
   if (node.content === null) broken(`file ${name} has nil content`);

@@ -65,7 +65,8 @@ export async function check(repository: Repository, options: CheckOptions = {}):
   return { ...result, problems };
 }
 
-async function checkLocked(repository: Repository, options: CheckOptions): Promise<CheckResult> {
+/** The same for those who hold the lock. */
+export async function checkLocked(repository: Repository, options: CheckOptions): Promise<CheckResult> {
   const { signal, onProgress } = options;
   const errors: CheckProblem[] = [];
   const hints: CheckProblem[] = [];

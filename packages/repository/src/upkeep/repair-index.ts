@@ -49,7 +49,7 @@ export async function repairIndex(
   const problems: string[] = [];
   const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
   const result = await withLock(repository, { exclusive: true, retryMs, signal, onLeft }, (lock) =>
-    repairLocked(repository, { ...options, signal: lock.signal }),
+    repairIndexLocked(repository, { ...options, signal: lock.signal }),
   );
   return { ...result, problems };
 }
@@ -80,7 +80,11 @@ async function knownIndex(repository: Repository, options: RepairIndexOptions): 
   return { table, files, broken, ignored: [] };
 }
 
-async function repairLocked(repository: Repository, options: RepairIndexOptions): Promise<RepairIndexResult> {
+/** The same for those who hold the lock. */
+export async function repairIndexLocked(
+  repository: Repository,
+  options: Omit<RepairIndexOptions, 'retryLockMs'>,
+): Promise<RepairIndexResult> {
   const { signal, onProgress } = options;
   const known = await knownIndex(repository, options);
   const unnamed = new Map<Id, number>();

@@ -2,7 +2,9 @@
 import { encodeIndex, MAX_HEADER_ENTRIES } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
 import type { BlobTable } from '../index/blob-table.ts';
+import { surveyIndexFiles } from '../index/load-index.ts';
 import type { IndexFile } from '../index/load-index.ts';
+import type { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import { FULL_BLOBS, Indexer } from '../store/indexer.ts';
 import { inParallel } from './in-parallel.ts';
@@ -58,6 +60,37 @@ export async function rewriteIndex(repository: Repository, options: RewriteIndex
     onRemoved?.(++removed, old.length);
   });
   return { written, removed };
+}
+
+export interface ReplacePacksOptions {
+  /** The index files that `indexed` was made from. */
+  readonly files: readonly IndexFile[];
+  /** What an upload has stored and indexed since. */
+  readonly copies: BlobTable;
+  /** Packs that the index is not to name any more. */
+  readonly without: ReadonlySet<Id>;
+  readonly signal?: AbortSignal | undefined;
+  readonly onRemoved?: RewriteIndexOptions['onRemoved'];
+}
+
+/** Writes an index of all packs that are known and all that were stored since, without some. */
+export async function replacePacks(
+  { repository, table }: IndexedRepository,
+  { files, copies, without, signal, onRemoved }: ReplacePacksOptions,
+): Promise<RewriteIndexResult> {
+  const old = new Set(files.map(({ id }) => id));
+  const added = await surveyIndexFiles(repository, copies, { signal, skip: (id) => old.has(id) });
+  if (added.broken[0] !== undefined) throw added.broken[0].error;
+  return rewriteIndex(repository, {
+    files: [...files, ...added.files],
+    obsolete: [],
+    sources: [
+      { table, without },
+      { table: copies, without: new Set() },
+    ],
+    signal,
+    onRemoved,
+  });
 }
 
 /** The packs that need no new entry, and the files that go. */

@@ -1,10 +1,14 @@
 /** Upkeep as programs call it. What does the work is loaded at the first call: few processes ever ask. */
+import type { Id } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import type { CheckOptions, CheckResult } from './check.ts';
 import type { TreeCopier } from './copy-trees.ts';
 import type { PruneOptions, PruneResult } from './prune.ts';
+import type { MigrateOptions, MigrateResult, Migration, MigrationName } from './migrate.ts';
+import type { RecoverOptions, RecoverResult } from './recover.ts';
 import type { RepairIndexOptions, RepairIndexResult } from './repair-index.ts';
+import type { RepairPacksOptions, RepairPacksResult } from './repair-packs.ts';
 
 /**
  * Checks the index, that all packs are there, that snapshots and trees can be read and all content is known, and with
@@ -54,6 +58,76 @@ export async function repairIndex(
 ): Promise<RepairIndexResult> {
   const inner = await import('./repair-index.ts');
   return inner.repairIndex(repository, options);
+}
+
+/**
+ * Stores what is sound in damaged packs in new ones, names these in the index instead of the damaged ones, and removes
+ * the damaged ones last. Blobs are moved as they are. Ended at any moment, it has lost nothing that could be read, and
+ * the next run does the rest. What is lost then is missing in the index: `repairSnapshots` takes it out of snapshots.
+ *
+ * @param packs full ids, 64 hex digits
+ * Rejects with `bad-request` without packs, `not-found` for one that is neither stored nor in the index, `corrupt` when
+ * the index must be repaired first, `locked`, `aborted`, and what the store and `keepCopy` say.
+ *
+ * @example
+ * ```ts
+ * const { damagedPacks } = await check(repository, { readData: true });
+ * const keepCopy = (pack: string, bytes: Uint8Array) => writeFile(`pack-${pack}`, bytes);
+ * const { lostBlobs } = await repairPacks(repository, damagedPacks, { keepCopy });
+ * ```
+ */
+export async function repairPacks(
+  repository: Repository,
+  packs: readonly Id[],
+  options: RepairPacksOptions,
+): Promise<RepairPacksResult> {
+  const inner = await import('./repair-packs.ts');
+  return inner.repairPacks(repository, packs, options);
+}
+
+/**
+ * Repairs the index, looks for trees to which no tree and no snapshot refers, and makes a snapshot of all of them, a
+ * folder each: after a snapshot was removed by mistake, or its file was damaged. Nothing is removed. Data that was
+ * pruned is gone.
+ *
+ * Rejects with `locked`, `aborted`, and what the store says.
+ *
+ * @example
+ * ```ts
+ * const { snapshot, roots } = await recover(repository);
+ * ```
+ */
+export async function recover(repository: Repository, options: RecoverOptions = {}): Promise<RecoverResult> {
+  const inner = await import('./recover.ts');
+  return inner.recover(repository, options);
+}
+
+/** What can be changed of a repository as a whole, and what stands in the way. */
+export async function listMigrations(repository: Repository): Promise<readonly Migration[]> {
+  const inner = await import('./migrate.ts');
+  return inner.listMigrations(repository);
+}
+
+/**
+ * Checks a repository and changes it as a whole. `upgrade_repo_v2` turns version 1 into version 2, which compresses;
+ * what is stored stays as it is until `prune` with `repackUncompressed`. When the config cannot be written, the old one
+ * comes back. Open the repository again afterwards.
+ *
+ * Rejects with `corrupt` for a damaged repository, `bad-request` where there is nothing to do, `locked`, `aborted`, and
+ * what the store and `keepConfig` say.
+ *
+ * @example
+ * ```ts
+ * await migrate(repository, 'upgrade_repo_v2', { keepConfig: (bytes) => writeFile('config.bak', bytes) });
+ * ```
+ */
+export async function migrate(
+  repository: Repository,
+  name: MigrationName,
+  options: MigrateOptions,
+): Promise<MigrateResult> {
+  const inner = await import('./migrate.ts');
+  return inner.migrate(repository, name, options);
 }
 
 /** What copies trees from one repository to uploads of another. */

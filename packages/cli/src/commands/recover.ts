@@ -1,0 +1,44 @@
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { Context, Start } from '../context.ts';
+import { withRepository } from '../open.ts';
+import { createPhaseReport } from '../render/phases.ts';
+
+export function defineRecover(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return program
+    .command('recover')
+    .description(
+      'Build a new snapshot from all directories in the repository which are not referenced in an existing snapshot, for example after one was removed by accident with "forget". Repairs the index first.',
+    )
+    .addHelpText('after', '\nExample:\n  restic-engine recover && restic-engine ls latest --path /recover')
+    .action(() => recover(start()));
+}
+
+async function recover(context: Context): Promise<void> {
+  const { globals, signal, ui } = context;
+  if (!globals.lock) ui.warn('recover always locks the repository, --no-lock has no effect');
+  await withRepository(context, async (repository, engine) => {
+    using report = createPhaseReport(ui, {
+      index: { title: 'ensuring index is complete', counts: 'index files loaded' },
+      packs: { counts: 'packs' },
+      'remove-index': { counts: 'old indexes deleted' },
+      trees: { title: 'load trees', counts: 'trees loaded' },
+    });
+    const result = await engine.recover(repository, {
+      retryLockMs: globals.retryLockMs,
+      signal,
+      onProgress: (progress) => report.onProgress(progress),
+    });
+    report.finish();
+    for (const id of result.index.missingPacks) ui.warn(`removing not found pack file ${id}`);
+    for (const { id, message } of result.index.unreadablePacks) ui.warn(`unable to read pack file ${id}: ${message}`);
+    for (const id of result.brokenSnapshots) ui.warn(`snapshot ${id} cannot be read: what is in it counts as lost`);
+    for (const id of result.brokenTrees) ui.warn(`tree ${id} cannot be read`);
+    for (const problem of result.problems) ui.warn(problem);
+    const { roots, snapshot } = result;
+    if (ui.json) {
+      ui.line(JSON.stringify({ message_type: 'summary', roots: roots.length, snapshot_id: snapshot ?? null }));
+    }
+    ui.say(`\nfound ${roots.length} unreferenced roots`);
+    ui.say(snapshot === undefined ? 'no snapshot to write.' : `saved new snapshot ${snapshot.slice(0, 8)}`);
+  });
+}
