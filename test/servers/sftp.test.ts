@@ -107,6 +107,12 @@ await describeWithPeer('sshd', 'sshd', (program) => {
     expect(readdirSync(server().folder(name))).toContain('data');
   });
 
+  it('is told of by its path where nothing may be made', async () => {
+    const path = '/etc/restic-engine-test';
+    await using backend = await open({ path });
+    await expect(backend.create()).rejects.toMatchObject({ code: 'denied', message: expect.stringContaining(path) });
+  });
+
   it('opens with none but the right key', async () => {
     await using backend = await open({ identityFiles: [server().wrongIdentity] });
     await expect(backend.create()).rejects.toMatchObject({

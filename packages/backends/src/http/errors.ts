@@ -40,6 +40,10 @@ const ADVICE = new Map<string, string>([
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer was cut short'],
 ]);
 
+const UNKNOWN_ISSUER =
+  ': who issued its certificate is not known; the certificate of that authority goes into --cacert (caCertificates)';
+/** Many servers that speak TLS say nothing to those who do not. */
+const NOT_A_WORD = 'it closed the connection without a word: is it https: rather than http:?';
 const REFUSED = 'the server asks for a client certificate that it trusts';
 
 /** What undici and the system report for a request to `url`. */
@@ -47,7 +51,7 @@ export function transportError(cause: unknown, url: URL): EngineError {
   if (EngineError.is(cause)) return cause;
   const system = codeOf(cause) ?? 'unknown';
   const code = isBadHttp(cause) ? 'corrupt' : (refusedByProxy(cause) ?? classify(system));
-  const advice = CLIENT_CERTIFICATE.test(system) ? REFUSED : (ADVICE.get(system) ?? wordsOf(cause));
+  const advice = CLIENT_CERTIFICATE.test(system) ? REFUSED : (ADVICE.get(system) ?? wordsOf(cause, url));
   return new EngineError(code, `${url.host}: ${advice}`, { host: url.host, system }, { cause: copyOf(cause) });
 }
 
@@ -95,11 +99,16 @@ function messageOf(error: unknown): string {
 }
 
 /** Node proposes to trust the certificates of the system, which was done already. */
-function wordsOf(error: unknown): string {
-  return messageOf(error).replace(
-    /; if the root CA is installed locally.*$/,
-    ': who issued its certificate is not known',
-  );
+function wordsOf(error: unknown, url: URL): string {
+  if (url.protocol === 'http:' && closedInSilence(error)) return NOT_A_WORD;
+  return messageOf(error).replace(/; if the root CA is installed locally.*$/, UNKNOWN_ISSUER);
+}
+
+/** Did the connection end before anything came over it? undici's errors of connections say how much came. */
+function closedInSilence(error: unknown): boolean {
+  if (codeOf(error) !== 'UND_ERR_SOCKET' || !(error instanceof Error) || !('socket' in error)) return false;
+  const { socket } = error;
+  return typeof socket === 'object' && socket !== null && 'bytesRead' in socket && socket.bytesRead === 0;
 }
 
 /** The error by name, code and message only: others of its properties may hold what was sent and received. */

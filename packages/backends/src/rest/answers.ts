@@ -31,13 +31,24 @@ const WORDS = new Map<Code, string>([
   ['throttled', 'the server asks for fewer requests'],
   ['too-large', 'the server takes no uploads of this size'],
   ['unsupported', 'the server knows no such request'],
-  ['unauthorized', 'the server does not accept the user name and password'],
+  ['unauthorized', 'the server does not accept the user name and password, or not for this path'],
 ]);
 
+/** To a request without a name. */
+const NO_NAME = 'the server asks for a user name and password: set RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD';
 const NO_PLACE = 'the server keeps no repositories at such a path';
 
+/** What was asked for, and of whom. */
+export interface Asked {
+  readonly operation: string;
+  readonly path: string;
+  readonly url: URL;
+  /** With a name and a password. */
+  readonly named: boolean;
+}
+
 /** The error for an answer that is no success. Its body is given up. */
-export async function refusal(response: HttpResponse, operation: string, path: string, url: URL): Promise<EngineError> {
+export async function refusal(response: HttpResponse, { operation, path, url, named }: Asked): Promise<EngineError> {
   const { status, headers, body } = response;
   await body.discard();
   const redirect = redirectRefused(status, headers, url);
@@ -45,9 +56,15 @@ export async function refusal(response: HttpResponse, operation: string, path: s
   const wait = retryAfterMs(headers);
   // restic's rest-server says 400 for an upload that arrived damaged or cut: worth another try.
   const code = status === 400 && operation === 'save' ? 'io' : codeOf(status, wait);
-  const words = status === 404 && operation === 'create' ? NO_PLACE : (WORDS.get(code) ?? 'the server fails');
+  const words = wordsOf(code, operation, named);
   const context = { operation, file: path, status, ...(wait !== undefined && { retryAfterMs: wait }) };
   return new EngineError(code, `${operation} ${path}: ${words} (HTTP ${status})`, context);
+}
+
+function wordsOf(code: Code, operation: string, named: boolean): string {
+  if (code === 'not-found' && operation === 'create') return NO_PLACE;
+  if (code === 'unauthorized' && !named) return NO_NAME;
+  return WORDS.get(code) ?? 'the server fails';
 }
 
 function codeOf(status: number, retryAfter: number | undefined): Code {

@@ -57,7 +57,7 @@ class RestBackend implements Backend {
 
   async create(call?: Call): Promise<void> {
     const response = await this.#send('POST', '?create=true', call, []);
-    if (!isSuccess(response)) throw await refusal(response, 'create', 'the repository', this.#base);
+    if (!isSuccess(response)) throw await this.#refused(response, 'create', 'the repository');
     await response.body.discard();
   }
 
@@ -68,7 +68,7 @@ class RestBackend implements Backend {
       await response.body.discard();
       return;
     }
-    const error = await refusal(response, 'save', path, this.#base);
+    const error = await this.#refused(response, 'save', path);
     // A server says the same of a name that exists and of a user who may not write.
     if (error.code === 'denied' && (await this.#exists(file, call))) {
       throw new EngineError('already-exists', `${path} exists already`, { file: path });
@@ -146,7 +146,8 @@ class RestBackend implements Backend {
   }
 
   #refused(response: HttpResponse, operation: string, path: string): Promise<EngineError> {
-    return refusal(response, operation, path, this.#base);
+    const named = this.#headers['authorization'] !== undefined;
+    return refusal(response, { operation, path, url: this.#base, named });
   }
 
   #send(

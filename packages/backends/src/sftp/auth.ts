@@ -7,6 +7,9 @@ import type { SftpOptions } from './options.ts';
 import type { Ssh2 } from './ssh2.ts';
 import type { Target } from './target.ts';
 
+const NOTHING =
+  'no key and no password: name a key (sftp.identity-file, ~/.ssh/config), start an agent, or set RESTIC_ENGINE_SFTP_PASSWORD';
+
 /** One thing to try. */
 export interface Attempt {
   readonly method: AnyAuthMethod;
@@ -51,8 +54,7 @@ export async function attemptsFor(ssh2: Ssh2, target: Target, options: SftpOptio
   }
   if (password !== undefined) addPassword(keys, username, password);
   // There are servers that let anybody in.
-  if (keys.attempts.length === 0)
-    keys.attempts.push({ method: { type: 'none', username }, what: 'no key and no password' });
+  if (keys.attempts.length === 0) keys.attempts.push({ method: { type: 'none', username }, what: NOTHING });
   return keys;
 }
 
@@ -64,7 +66,7 @@ function addPassword({ attempts }: Keys, username: string, password: string): vo
       username,
       prompt: (_name, _instructions, _language, prompts, finish) => finish(prompts.map(() => password)),
     },
-    what: 'the password, interactively',
+    what: 'the password where it is asked for',
   });
 }
 

@@ -70,7 +70,7 @@ export class SftpBackend implements Backend {
   }
 
   async create(call?: Call): Promise<void> {
-    await this.#on('create', '.', 0, call, async (session) => {
+    await this.#on('create', this.#place.root, 0, call, async (session) => {
       const { folder } = await this.#findModes(session);
       this.#made.push(...(await makeFolders(session, this.#place.root, folder)));
       const folders = repositoryFolders();
@@ -127,7 +127,7 @@ export class SftpBackend implements Backend {
   }
 
   async removeFolders(call?: Call): Promise<void> {
-    await this.#on('removeFolders', '.', 0, call, async (session) => {
+    await this.#on('removeFolders', this.#place.root, 0, call, async (session) => {
       const depths = Map.groupBy(this.#made.splice(0), (path) => path.split('/').length);
       // What is deepest first, and all of a depth at once.
       for (const [, folders] of [...depths].toSorted(([a], [b]) => b - a)) {

@@ -14,16 +14,17 @@ import { fixture, startHttp } from './servers.ts';
 
 const certificate = (name: string) => ({ cert: fixture(name), key: fixture(name) });
 
+/** The status of a request. */
+async function ask(url: string, options: HttpOptions): Promise<number> {
+  await using client = await openHttpClient({ connections: 1, env: {}, ...options });
+  const { status, body } = await client.request({ method: 'GET', url: new URL(url), headers: {} });
+  await body.discard();
+  return status;
+}
+
 /** The status, or the code of the error, of a request. */
 async function outcome(url: string, options: HttpOptions): Promise<unknown> {
-  await using client = await openHttpClient({ connections: 1, env: {}, ...options });
-  try {
-    const { status, body } = await client.request({ method: 'GET', url: new URL(url), headers: {} });
-    await body.discard();
-    return status;
-  } catch (error) {
-    return (error as { code: unknown }).code;
-  }
+  return ask(url, options).catch((error: unknown) => (error as { code: unknown }).code);
 }
 
 describe('trust in a server', () => {
@@ -49,6 +50,26 @@ describe('trust in a server', () => {
   it('is not given to one without TLS', async () => {
     await using server = await startHttp((_, response) => void response.end());
     expect(await outcome(server.url.replace('http:', 'https:'), {})).toBe('untrusted');
+  });
+
+  it('is won as the message says', async () => {
+    await using server = await startHttp((_, response) => void response.end(), certificate('server'));
+    await expect(ask(server.url, {})).rejects.toThrow(/--cacert \(caCertificates\)$/);
+    await expect(ask(server.url.replace('https:', 'http:'), {})).rejects.toThrow(/is it https: rather than http:\?$/);
+  });
+
+  it('is not missed where a connection breaks that has had an answer', async () => {
+    let answered = 0;
+    await using server = await startHttp((_, response) => {
+      answered += 1;
+      if (answered === 1) response.end();
+      else response.destroy();
+    });
+    await using client = await openHttpClient({ connections: 1, env: {} });
+    const request = { method: 'GET', url: new URL(server.url), headers: {} } as const;
+    await (await client.request(request)).body.discard();
+    const failure: unknown = await client.request(request).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'io', message: expect.not.stringContaining('https') });
   });
 
   it('comes from the system, too', async () => {

@@ -100,10 +100,16 @@ describe('requests', () => {
     await using backend = await REST_SCHEME.open(`${server.url}repo/`, { ...context, env });
     await backend.create();
     await using refused = await REST_SCHEME.open(`${server.url}repo/`, { ...context, env: {} });
-    expect(await codeOf(refused.create())).toBe('unauthorized');
+    await expect(refused.create()).rejects.toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringContaining('set RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD'),
+    });
     const url = server.url.replace('//', '//user:other@');
     await using other = await REST_SCHEME.open(`${url}repo/`, { ...context, env });
-    expect(await codeOf(other.create())).toBe('unauthorized');
+    await expect(other.create()).rejects.toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringContaining('does not accept the user name and password, or not for this path'),
+    });
   });
 });
 
