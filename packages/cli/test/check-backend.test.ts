@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { messages, runProgram } from './program.ts';
@@ -55,6 +58,20 @@ describe('check-backend', () => {
     expect((await runProgram(['check-backend'])).stderr).toContain('specify repository location');
     // With the place below, this would be a bucket.
     expect((await runProgram(['check-backend', 's3:host'])).stderr).toContain('the bucket is missing');
+  });
+});
+
+describe('check-backend on a server whose folders go no deeper', () => {
+  it('says where to look instead', async () => {
+    const server = createServer((_, response) => void response.writeHead(404).end());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { status, stderr } = await runProgram(['check-backend', `rest:http://127.0.0.1:${port}/alice/laptop/`]);
+    server.close();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^Fatal: .*no repositories at such a path.*\nthe test makes a folder .*one folder higher\n$/,
+    );
   });
 });
 

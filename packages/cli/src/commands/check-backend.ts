@@ -51,6 +51,10 @@ async function checkBackend(context: Context, location: string, leaveFiles: bool
       else broken.push(verdict.name);
     }
   } catch (error) {
+    // Servers allow folders to a certain depth, and the place itself may be the deepest.
+    if (engine.EngineError.is(error, 'not-found') && error.context['operation'] === 'create') {
+      throw new Fatal(`${error.message}\nthe test makes a folder below the location: try one folder higher`);
+    }
     if (!engine.EngineError.is(error, 'denied') || error.context['appendOnly'] !== true) throw error;
     throw new Fatal(`${error.message}\nuse --leave-files to check such a place nevertheless`);
   }
