@@ -50,19 +50,30 @@ export interface CopyResult {
   readonly problems: readonly string[];
 }
 
-/** Blobs are moved when they fill this many packs, so that a long run that dies has copied something. */
-const BATCH_PACKS = 100;
-/** Snapshots are written no more often than that, because each time ends packs that are not full. */
-const BATCH_SECONDS = 60;
+/** When what has been found is moved, and when snapshots are written. */
+export interface BatchLimits {
+  /** Blobs are moved when they fill this many packs, so that a long run that dies has copied something. */
+  readonly packs: number;
+  /** Snapshots are written no more often than that, because each time ends packs that are not full. */
+  readonly seconds: number;
+}
+
+/** restic's numbers. */
+const LIMITS: BatchLimits = { packs: 100, seconds: 60 };
 
 /** The public function is `copy`, and described there. */
-export async function copySnapshots(source: Repository, target: Repository, options: CopyOptions): Promise<CopyResult> {
+export async function copySnapshots(
+  source: Repository,
+  target: Repository,
+  options: CopyOptions,
+  limits: BatchLimits = LIMITS,
+): Promise<CopyResult> {
   const { retryLockMs: retryMs, signal } = options;
   const problems: string[] = [];
   const onLeft = (error: unknown): void => void problems.push(`a lock could not be removed: ${String(error)}`);
   const copyTo = (held: AbortSignal | undefined): Promise<Omit<CopyResult, 'problems'>> =>
     withLock(target, { retryMs, signal: held, onLeft }, (lock) =>
-      copyLocked(source, target, { ...options, signal: lock.signal }),
+      copyLocked(source, target, { ...options, signal: lock.signal }, limits),
     );
   const result =
     options.lockSource === false
@@ -75,6 +86,7 @@ async function copyLocked(
   source: Repository,
   target: Repository,
   options: CopyOptions,
+  limits: BatchLimits,
 ): Promise<Omit<CopyResult, 'problems'>> {
   const { ids, filter, signal, onSnapshot, onProgress } = options;
   const chosen = await selectSnapshots(source, { ids, filter, signal });
@@ -93,7 +105,7 @@ async function copyLocked(
   const [from, to] = await loadIndexes(source, target, { signal, onProgress });
   const copied: CopiedSnapshot[] = [];
   const totals: UploadTotals[] = [];
-  const job = { copier: await treeCopier(from, target), to, queue: wanted.values(), options };
+  const job = { copier: await treeCopier(from, target), to, queue: wanted.values(), options, limits };
   for (let left = wanted.length; left > 0; ) {
     const batch = await copyBatch(job, left);
     left -= batch.snapshots.length;
@@ -122,6 +134,7 @@ interface CopyJob {
   readonly to: IndexedRepository;
   readonly queue: IterableIterator<SnapshotEntry>;
   readonly options: CopyOptions;
+  readonly limits: BatchLimits;
 }
 
 interface CopyBatch {
@@ -130,12 +143,12 @@ interface CopyBatch {
 }
 
 /** Makes all that is in the next snapshots of the queue, which has `left` of them, durable in the target. */
-async function copyBatch({ copier, to, queue, options }: CopyJob, left: number): Promise<CopyBatch> {
+async function copyBatch({ copier, to, queue, options, limits }: CopyJob, left: number): Promise<CopyBatch> {
   const { signal, onSnapshot, onProgress } = options;
   const snapshots: SnapshotEntry[] = [];
   const now = (): number => to.repository.platform.now().seconds;
   const started = now();
-  const enough = BATCH_PACKS * to.repository.packSize;
+  const enough = limits.packs * to.repository.packSize;
   let trees = 0;
   const onTree = (): void => onProgress?.({ phase: 'trees', done: ++trees });
   return withUpload(to, { signal }, async (upload) => {
@@ -152,7 +165,7 @@ async function copyBatch({ copier, to, queue, options }: CopyJob, left: number):
       }
       const total = copier.packs;
       await copier.move(upload, (done) => onProgress?.({ phase: 'packs', done, total }));
-    } while (snapshots.length < left && now() - started < BATCH_SECONDS);
+    } while (snapshots.length < left && now() - started < limits.seconds);
     return { snapshots, totals: upload.totals };
   });
 }
