@@ -48,7 +48,7 @@ describe('the command line itself', () => {
     [['-r', 'x', '--cacert', 'nonexistent', 'snapshots'], 'nonexistent'],
     [['-r'], '--repo'],
     [['-q', '--limit-upload'], '--limit-upload'],
-    [['mount'], 'mount is not available yet'],
+    [['self-update'], 'self-update is not available yet'],
     [['-r', 'x', 'repair', 'packs'], 'no ids specified'],
     [['-r', 'x', 'check', '--read-data-subset', '3/2'], '--read-data-subset'],
     [['-r', 'x', 'check', '--read-data-subset', '1', '--read-data'], 'cannot be used together'],

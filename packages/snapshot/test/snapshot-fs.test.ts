@@ -228,6 +228,37 @@ describe('a file system over snapshots', () => {
     expect(await errnoOf(fs.stat(`${top}/a/b`))).toBe('ENOENT');
   });
 
+  it('goes as deep as a tree', async () => {
+    const { repository } = await makeRepository();
+    const time = '2024-01-01T00:00:00Z';
+    const folder = {
+      mtime: time,
+      atime: time,
+      ctime: time,
+      uid: 0,
+      gid: 0,
+      content: null,
+      name: 'd',
+      type: 'dir',
+    } as const;
+    const indexed = await repository.loadIndex();
+    const depth = 2000;
+    const tree = await withUpload(indexed, {}, async (upload) => {
+      let { id } = await upload.save('tree', joinTree([]));
+      for (let i = 0; i < depth; i++) {
+        ({ id } = await upload.save('tree', joinTree([encodeNode({ ...folder, mode: 0x80000000, subtree: id })])));
+      }
+      return id;
+    });
+    await repository.saveFile('snapshot', Buffer.from(JSON.stringify({ time, tree, paths: ['/'] })));
+    const fs = snapshotFs(repository);
+    const top = '/snapshots/latest/';
+    expect((await fs.stat(top + 'd/'.repeat(depth))).isDirectory()).toBe(true);
+    expect(await errnoOf(fs.stat(top + 'd/'.repeat(depth + 1)))).toBe('ENOENT');
+    expect(await fs.stat(top + 'd/../'.repeat(5000))).toMatchObject({ mode: 0o040555 });
+    expect(await fs.readdir(top, { recursive: true })).toHaveLength(depth);
+  });
+
   it('reads any part of a file, and only the blobs with it', async () => {
     const content = noise(6 << 20, 1);
     const backend = await initialized();
@@ -281,6 +312,30 @@ describe('a file system over snapshots', () => {
     for (let i = 0; i < 3; i++) expect((await forgetful.readFile(path)).equals(content)).toBe(true);
     expect(loads).toBeGreaterThan(8);
   }, 20_000);
+
+  it('tries again what failed for a passing reason', async () => {
+    const backend = await initialized();
+    await back(backend, { a: 'content', 'd/b': 'other' });
+    const failures: number[] = [];
+    // Each call of the store fails once: lists, snapshots, indexes, trees and contents.
+    for (let failing = 0; failures.length === failing; failing++) {
+      let call = Number.NEGATIVE_INFINITY;
+      const error = new EngineError('io', 'not now');
+      const repository = await opened(backend, {
+        faults: [{ when: () => call++ === failing, effect: { kind: 'fail-before', error } }],
+      });
+      call = 0;
+      const fs = snapshotFs(repository, { refreshMs: 0, cacheBytes: 0 });
+      const read = (): Promise<string> => fs.readFile('/snapshots/latest/d/b', 'utf8');
+      // Trees that cannot be read along with others are read alone, so not every failure is seen.
+      const first = await read().catch((thrown: unknown) => thrown);
+      if (first !== 'other') expect(first, `call ${failing}`).toBe(error);
+      if (call > failing) failures.push(failing);
+      call = Number.NEGATIVE_INFINITY;
+      expect(await read(), `after call ${failing}`).toBe('other');
+    }
+    expect(failures.length).toBeGreaterThan(3);
+  });
 
   it('fails with what is wrong with the repository, and ends at an abort', async () => {
     const backend = await initialized();

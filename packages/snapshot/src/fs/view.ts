@@ -1,6 +1,6 @@
 /** Which snapshots there are, looked for anew from time to time. */
 import { EngineError } from '@restic-engine/repo-format';
-import type { Id } from '@restic-engine/repo-format';
+import type { Code, Id } from '@restic-engine/repo-format';
 import type { IndexedRepository, Repository } from '@restic-engine/repository';
 import { loadSnapshot, matchesFilter } from '../find.ts';
 import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
@@ -25,6 +25,8 @@ export interface View {
 }
 
 const REFRESH_MS = 60_000;
+/** Whoever tries again meets the same bytes. */
+const UNREADABLE: ReadonlySet<Code> = new Set<Code>(['corrupt', 'too-large', 'unsupported']);
 
 export class Views {
   readonly #repository: Repository;
@@ -43,7 +45,9 @@ export class Views {
   /** What is there now, or was a little while ago. */
   current(): Promise<View> {
     const { refreshMs = REFRESH_MS } = this.#options;
-    if (this.#view !== undefined && this.#nowMs() - this.#checkedMs < refreshMs) return Promise.resolve(this.#view);
+    const age = this.#nowMs() - this.#checkedMs;
+    // A clock that was set back says nothing of the time since.
+    if (this.#view !== undefined && age >= 0 && age < refreshMs) return Promise.resolve(this.#view);
     this.#checking ??= this.#check().finally(() => (this.#checking = undefined));
     return this.#checking;
   }
@@ -81,14 +85,15 @@ export class Views {
     return found;
   }
 
-  /** undefined for one that cannot be read, or was removed meanwhile. */
+  /** undefined for one that nobody can read, or that was removed meanwhile. What may pass is a failure. */
   async #read(id: Id): Promise<SnapshotEntry | undefined> {
     const { signal, onUnreadable } = this.#options;
     try {
       return await loadSnapshot(this.#repository, id, { signal });
     } catch (error) {
-      if (!EngineError.is(error) || error.code === 'aborted') throw error;
-      if (error.code !== 'not-found') onUnreadable?.(id, error);
+      if (EngineError.is(error, 'not-found')) return undefined;
+      if (!EngineError.is(error) || !UNREADABLE.has(error.code)) throw error;
+      onUnreadable?.(id, error);
       return undefined;
     }
   }
