@@ -144,6 +144,36 @@ describe('a WebDAV server of snapshots', () => {
     expect((await list('nothing', '1')).status).toBe(404);
   });
 
+  it('writes well-formed XML of any name', async () => {
+    const name = engine.pathFromBytes(
+      Buffer.from([0x01, 0x0b, 0xff, 0x26, 0x0d, 0x5d, 0x5d, 0x3e, 0xef, 0xbf, 0xbe, 0x22]),
+    );
+    await using place = await serve({ [name]: 'x' });
+    const { body } = await place.ask('PROPFIND', LATEST, { depth: '1' });
+    const href = /<D:href>([^<]*%01[^<]*)<\/D:href>/.exec(body)?.[1] ?? '';
+    expect(href.endsWith('%01%0B%FF%26%0D%5D%5D%3E%EF%BF%BE%22')).toBe(true);
+    expect(body).toContain('<D:displayname>\ufffd\ufffd\ufffd&amp;&#13;]]&gt;\ufffd&quot;</D:displayname>');
+    expect(await place.ask('GET', `!${href}`)).toMatchObject({ status: 200, body: 'x' });
+  });
+
+  it('lets a client go in the middle', async () => {
+    await using place = await serve({ long: 'x'.repeat(20 << 20) });
+    const { port, pathname } = new URL(place.url);
+    for (let times = 0; times < 5; times++) {
+      await new Promise<void>((resolve, reject) => {
+        const sent = request({ port, host: '127.0.0.1', path: `${pathname}${LATEST}long` }, (answer) => {
+          answer.once('data', () => answer.destroy());
+          answer.once('close', () => resolve());
+          answer.on('error', () => undefined);
+        });
+        sent.on('error', reject);
+        sent.end();
+      });
+    }
+    expect((await place.ask('GET', `${LATEST}long`, { range: 'bytes=0-0' })).body).toBe('x');
+    expect(place.failures).toEqual([]);
+  });
+
   it('changes nothing, and talks to nobody else', async () => {
     await using place = await serve({ a: '1' });
     const { ask } = place;
