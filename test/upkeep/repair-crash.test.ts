@@ -3,18 +3,19 @@ import {
   listSnapshots,
   memoryBackend,
   migrate,
-  openRepository,
   recover,
+  removeStaleLocks,
   repairPacks,
   repairSnapshots,
+  withFaults,
+  wrap,
 } from 'restic-engine';
 import type { Backend, Repository } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { filesOf, openStore, readEverything, storeOf } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
 import { all } from '../support/repository.ts';
-import { PASSWORD } from '../support/restic.ts';
-import { expectSurvival } from './deaths.ts';
+import { atEveryCall, expectSurvival } from './deaths.ts';
 import { checkAll, makeHistory, packsByType } from './repository.ts';
 
 // Repairs may die between any two things they do. What could be read can be read at every moment, and the next run
@@ -148,38 +149,69 @@ function snapshotsIn(everything: string): string {
   return everything.slice(everything.indexOf('\n'));
 }
 
-it('an upgrade of a store that cannot replace files needs its copy at worst', async () => {
+it('an upgrade of a store that cannot replace files needs the copy of the config at worst', async () => {
   const files = await makeHistory(1);
-  const config = files.find(({ type }) => type === 'config')!;
-  let kept: Uint8Array | undefined;
-  const keepConfig = async (bytes: Uint8Array): Promise<void> => void (kept = bytes.slice());
-  const place = async (): Promise<Backend> => {
-    const store = memoryBackend({ atomicReplace: false });
-    for (const { type, name, bytes } of files) await store.save({ type, name }, [bytes]);
-    return store;
-  };
-  // Replaying all of the deaths on such a store: `storeOf` makes stores that can replace.
-  const store = await place();
-  let saves = 0;
-  const failing: Backend = new Proxy(store, {
-    get(target, key) {
-      const value: unknown = Reflect.get(target, key, target);
-      if (key === 'save') {
-        return async (...args: Parameters<Backend['save']>): Promise<void> => {
-          if (args[0].type === 'config' && saves++ === 0) throw new EngineError('io', 'the line broke');
-          return target.save(...args);
-        };
+  const original = files.find(({ type }) => type === 'config')?.bytes;
+  const CONFIG = { type: 'config', name: '' } as const;
+  let withoutConfig = 0;
+  await atEveryCall({
+    setUp: async () => {
+      const store = memoryBackend({ atomicReplace: false });
+      for (const { type, name, bytes } of files) await store.save({ type, name }, [bytes]);
+      return { store, kept: [] as Uint8Array[] };
+    },
+    work: async ({ store, kept }, faults) => {
+      const keepConfig = async (bytes: Uint8Array): Promise<void> => void kept.push(bytes.slice());
+      await migrate(await openStore(wrap(store, faults)), 'upgrade_repo_v2', { keepConfig });
+    },
+    judge: async ({ store, kept }) => {
+      const isThere = (await filesOf(store)).some(({ type }) => type === 'config');
+      if (!isThere) {
+        withoutConfig += 1;
+        expect(kept).toEqual([original]);
+        await store.save(CONFIG, [kept[0]!]);
       }
-      return typeof value === 'function' ? value.bind(target) : value;
+      await removeStaleLocks(await openStore(store), { all: true });
+      const { config } = await openStore(store);
+      const keepConfig = async (): Promise<void> => undefined;
+      if (config.version === 1) await migrate(await openStore(store), 'upgrade_repo_v2', { keepConfig });
+      expect((await openStore(store)).config).toEqual({ ...config, version: 2 });
+      expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
     },
   });
-  const repository = await openRepository({ backend: failing, password: PASSWORD, workers: 0 });
-  await expect(migrate(repository, 'upgrade_repo_v2', { keepConfig })).rejects.toMatchObject({ code: 'io' });
-  expect(kept).toEqual(config.bytes);
-  expect(await store.load({ type: 'config', name: '' })).toEqual(config.bytes);
-  await migrate(await openStore(store), 'upgrade_repo_v2', { keepConfig });
-  expect((await openStore(store)).config.version).toBe(2);
-  await expect(migrate(await openStore(store), 'upgrade_repo_v2', { keepConfig })).rejects.toMatchObject({
-    code: 'bad-request',
-  });
+  // After the old one was removed, and before the new one was there.
+  expect(withoutConfig).toBe(2);
+}, 120_000);
+
+it.each([true, false])(
+  'an upgrade that fails puts the old config back (replaced in one step: %s)',
+  async (atomicReplace) => {
+    const files = await makeHistory(1);
+    const store = memoryBackend({ atomicReplace });
+    for (const { type, name, bytes } of files) await store.save({ type, name }, [bytes]);
+    const isConfig = ({ method, type }: { method: string; type: unknown }): boolean =>
+      method === 'save' && type === 'config';
+    for (const kind of ['fail-before', 'fail-after'] as const) {
+      const faults = withFaults({ faults: [{ when: isConfig, nth: 1, effect: { kind } }] });
+      const keepConfig = async (): Promise<void> => undefined;
+      const upgrading = migrate(await openStore(wrap(store, faults)), 'upgrade_repo_v2', { keepConfig });
+      await expect(upgrading).rejects.toMatchObject({ code: 'io' });
+      expect(await filesOf(store)).toEqual(files);
+    }
+  },
+);
+
+it('an upgrade is refused where there is damage, or nothing to do', async () => {
+  const store = await storeOf(await makeHistory(1));
+  const keepConfig = async (): Promise<void> => undefined;
+  const upgrade = async (force = false): Promise<unknown> =>
+    migrate(await openStore(store), 'upgrade_repo_v2', { keepConfig, force });
+  const pack = { type: 'data', name: (await packsByType(store)).data[0]! } as const;
+  const bytes = await store.load(pack);
+  await store.remove(pack);
+  await expect(upgrade(true)).rejects.toMatchObject({ code: 'corrupt' });
+  await store.save(pack, [bytes]);
+  await upgrade();
+  await expect(upgrade()).rejects.toMatchObject({ code: 'bad-request' });
+  await expect(upgrade(true)).rejects.toMatchObject({ code: 'bad-request' });
 });

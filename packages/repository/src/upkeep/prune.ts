@@ -15,7 +15,7 @@ import { sentenceOf } from './problems.ts';
 import { blobsToCopy, incomplete, usageOf } from './prune-packs.ts';
 import { checkLimits, Planner } from './prune-plan.ts';
 import type { PruneLimits, PrunePlan, PruneStats } from './prune-plan.ts';
-import { namesTwice, rewriteIndex } from './rewrite-index.ts';
+import { namesTwice, replacePacks } from './rewrite-index.ts';
 import { walkTrees } from './walk-trees.ts';
 
 /** Where a prune is; files and trees are counted. */
@@ -156,16 +156,10 @@ async function execute(
   if (plan.repack.size > 0) {
     await repack(indexed, copies, blobsToCopy(table, reached, without), plan.repack, options);
   }
-  const old = new Set(files.map(({ id }) => id));
-  const added = await surveyIndexFiles(repository, copies, { signal, skip: (id) => old.has(id) });
-  if (added.broken[0] !== undefined) throw added.broken[0].error;
-  await rewriteIndex(repository, {
-    files: [...files, ...added.files],
-    obsolete: [],
-    sources: [
-      { table, without },
-      { table: copies, without: new Set() },
-    ],
+  await replacePacks(indexed, {
+    files,
+    copies,
+    without,
     signal,
     onRemoved: (done, indexes) => onProgress?.({ phase: 'remove-index', done, total: indexes }),
   });

@@ -53,71 +53,93 @@ async function recoverLocked(repository: Repository, options: RecoverOptions): P
   const { signal } = options;
   const index = await repairIndexLocked(repository, options);
   const indexed = await repository.loadIndex({ signal });
-  const trees = await surveyTrees(indexed, options);
-  const brokenSnapshots = await markSnapshots(indexed, trees.used, signal);
-  const roots = trees.sound.filter((id) => trees.used[indexed.table.numberOf('tree', id)] === 0);
-  const found = { roots, brokenSnapshots, brokenTrees: trees.broken, index, problems: [] };
+  const states = new Uint8Array(indexed.table.size);
+  await surveyTrees(indexed, states, options);
+  const brokenSnapshots = await markSnapshots(indexed, states, signal);
+  const roots = treesThat(indexed, states, (state) => (state & (USED | BROKEN)) === 0);
+  const brokenTrees = treesThat(indexed, states, (state) => (state & BROKEN) !== 0);
+  const found = { roots, brokenSnapshots, brokenTrees, index, problems: [] };
   if (roots.length === 0) return { ...found, snapshot: undefined };
   return { ...found, snapshot: await saveRoots(indexed, roots, signal) };
 }
 
-interface Trees {
-  readonly sound: readonly Id[];
-  readonly broken: readonly Id[];
-  /** For each number of the blob table: 1 where something refers to a tree. */
-  readonly used: Uint8Array;
-}
+/** What is known of a tree, at its number in the blob table: somebody counted it, */
+const COUNTED = 1;
+/** somebody is reading it, */
+const READ = 2;
+/** a tree or a snapshot refers to it, */
+const USED = 4;
+/** it cannot be read. */
+const BROKEN = 8;
 
 /** What says that a tree is damaged, rather than the way to it. */
 const DAMAGE: ReadonlySet<Code> = new Set<Code>(['corrupt', 'not-found', 'out-of-range', 'too-large', 'unsupported']);
 
 /** Reads every tree there is. */
-async function surveyTrees(indexed: IndexedRepository, { signal, onProgress }: RecoverOptions): Promise<Trees> {
+async function surveyTrees(
+  indexed: IndexedRepository,
+  states: Uint8Array,
+  { signal, onProgress }: RecoverOptions,
+): Promise<void> {
   const { repository, table } = indexed;
-  const ids = [...new Set(treeIds(indexed))];
-  const used = new Uint8Array(table.size);
-  const sound: Id[] = [];
-  const broken: Id[] = [];
+  let total = 0;
+  for (const { type, id } of table.entries()) {
+    if (type === 'tree' && mark(indexed, states, id, COUNTED)) total += 1;
+  }
+  const places = repository.backend.traits.connections;
   let done = 0;
-  await inParallel(ids, { places: repository.backend.traits.connections, signal }, async (id) => {
+  await inParallel(unreadTrees(indexed, states), { places, signal }, async (id) => {
     try {
       for (const { type, subtree } of await indexed.loadTree(id, { signal })) {
-        const number = type === 'dir' && subtree !== undefined ? table.numberOf('tree', subtree) : -1;
-        if (number >= 0) used[number] = 1;
+        if (type === 'dir' && subtree !== undefined) mark(indexed, states, subtree, USED);
       }
-      sound.push(id);
     } catch (error) {
       if (!EngineError.is(error) || !DAMAGE.has(error.code)) throw error;
-      broken.push(id);
+      mark(indexed, states, id, BROKEN);
     }
-    onProgress?.({ phase: 'trees', done: ++done, total: ids.length });
+    onProgress?.({ phase: 'trees', done: ++done, total });
   });
-  return { sound, broken, used };
 }
 
-/** Pack by pack: trees that lie together are read together. */
-function* treeIds({ table }: IndexedRepository): Generator<Id> {
-  for (const { blobs } of table.byPack()) {
-    for (const { type, id } of blobs) if (type === 'tree') yield id;
+/** Says whether the mark is new; trees that are in no index have none. */
+function mark({ table }: IndexedRepository, states: Uint8Array, tree: Id, bit: number): boolean {
+  const number = table.numberOf('tree', tree);
+  const state = states[number];
+  if (state === undefined || (state & bit) !== 0) return false;
+  states[number] = state | bit;
+  return true;
+}
+
+/** Each tree once, pack by pack: trees that lie together are read together. */
+function* unreadTrees(indexed: IndexedRepository, states: Uint8Array): Generator<Id> {
+  for (const { blobs } of indexed.table.byPack()) {
+    for (const { type, id } of blobs) if (type === 'tree' && mark(indexed, states, id, READ)) yield id;
   }
+}
+
+/** The trees whose state passes, in a fixed order. */
+function treesThat({ table }: IndexedRepository, states: Uint8Array, passes: (state: number) => boolean): Id[] {
+  const found = new Set<Id>();
+  for (const { type, id } of table.entries()) {
+    if (type === 'tree' && passes(states[table.numberOf('tree', id)] ?? 0)) found.add(id);
+  }
+  return [...found].toSorted();
 }
 
 /** Marks the roots of all snapshots; resolves with the snapshots that cannot be read. */
 async function markSnapshots(
-  { repository, table }: IndexedRepository,
-  used: Uint8Array,
+  indexed: IndexedRepository,
+  states: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<Id[]> {
+  const { repository } = indexed;
   const names: Id[] = [];
   for await (const { name } of repository.list('snapshot', { signal })) names.push(name);
   const broken: Id[] = [];
   await inParallel(names, { places: repository.backend.traits.connections, signal }, async (name) => {
     try {
-      const number = table.numberOf(
-        'tree',
-        decodeSnapshot(await repository.loadFile('snapshot', name, { signal })).tree,
-      );
-      if (number >= 0) used[number] = 1;
+      const { tree } = decodeSnapshot(await repository.loadFile('snapshot', name, { signal }));
+      mark(indexed, states, tree, USED);
     } catch (error) {
       throwIfAborted(signal);
       if (!EngineError.is(error, 'corrupt')) throw error;
@@ -154,8 +176,8 @@ async function saveRoots(
 
 function foldersOf(roots: readonly Id[], time: string): Node[] {
   const folders: Node[] = [];
-  for (const subtree of roots.toSorted()) {
-    // Sorted: only neighbors can begin alike.
+  for (const subtree of roots) {
+    // They are sorted, so only neighbors can begin alike.
     const before = folders.at(-1)?.subtree;
     let length = 8;
     while (before?.slice(0, length) === subtree.slice(0, length)) length += 1;
