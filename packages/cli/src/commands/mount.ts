@@ -86,9 +86,9 @@ async function mount(context: Context, flags: Flags): Promise<void> {
       signal.addEventListener('abort', resolve, { once: true });
       if (signal.aborted) resolve(undefined);
     });
+    // Nobody asked for the end: the lock is lost.
+    if (!context.signal.aborted) throw signal.reason;
   });
-  // The end was not asked for: the lock is lost.
-  if (!context.signal.aborted) throw new Fatal('the lock was lost');
 }
 
 function instructions(url: string): string {
