@@ -41,15 +41,18 @@ export function bandwidth(options: BandwidthOptions): Bandwidth {
 
 type Pace = (bytes: number, signal?: AbortSignal) => Promise<void>;
 
+/** Who comes late by a timer or a busy thread makes up for it: up to so much of the line's idle time is not lost. */
+const SLACK_MS = 100;
+
 /** A line that is busy until the bytes granted so far have passed at `rate`; the next piece starts then. */
 function pace(rate: number | undefined, time: Pick<Time, 'now' | 'sleep'>): Pace {
   if (rate === undefined) return async () => undefined;
   if (!(rate > 0)) throw new RangeError('a bandwidth limit must be more than 0 bytes per second');
-  let freeAt = Number.NEGATIVE_INFINITY;
+  let freeAt: number | undefined;
   return async (bytes, signal) => {
     throwIfAborted(signal);
     const now = time.now();
-    const start = Math.max(now, freeAt);
+    const start = Math.max(now - SLACK_MS, freeAt ?? now);
     freeAt = start + (bytes * 1000) / rate;
     if (start > now) await time.sleep(start - now, signal);
   };

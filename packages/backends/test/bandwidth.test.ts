@@ -52,14 +52,27 @@ describe('bandwidth', () => {
     expect(time.now()).toBe(8000);
   });
 
-  it('saves up nothing while the line is idle', async () => {
+  it('saves up no more than a tenth of a second while the line is idle', async () => {
     const time = virtualTime();
     const line = bandwidth({ upload: 100, time });
     await line.upload(100);
     await time.run(time.sleep(60_000, undefined));
     await line.upload(100);
     await time.run(line.upload(100));
-    expect(time.now()).toBe(61_000);
+    expect(time.now()).toBe(60_900);
+  });
+
+  it('keeps its rate although whoever waits comes late', async () => {
+    const time = virtualTime();
+    const late = { now: () => time.now(), sleep: (ms: number, signal?: AbortSignal) => time.sleep(ms + 3, signal) };
+    const line = bandwidth({ upload: 10_000, time: late });
+    await time.run(
+      (async () => {
+        for (let piece = 0; piece < 1000; piece += 1) await line.upload(100);
+      })(),
+    );
+    expect(time.now()).toBeGreaterThanOrEqual(9990);
+    expect(time.now()).toBeLessThan(10_010);
   });
 
   it('lets go of who is aborted, before and while waiting', async () => {

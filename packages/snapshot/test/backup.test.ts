@@ -273,7 +273,22 @@ describe('those who watch a backup', () => {
     expect(failures).toMatchObject([{ during: 'archival', error: { code: 'not-found' } }]);
   });
 
-  it.each(['onItem', 'onProgress', 'onError'] as const)('end it when %s throws, without a snapshot', async (name) => {
+  it('are told of the parent, or that there is none, before anything is read', async () => {
+    using temp = makeTempDir();
+    const { repository } = await makeRepository();
+    write(temp.path, { file: 'x' });
+    const told: string[] = [];
+    const options: BackupOptions = {
+      source: files({ targets: ['.'], cwd: temp.path }),
+      onParent: (parent) => told.push(parent?.id ?? 'none'),
+      onItem: ({ path }) => told.push(path),
+    };
+    const { snapshotId = '' } = await backup(repository, options);
+    await backup(repository, options);
+    expect(told).toEqual(['none', '/file', snapshotId, '/file']);
+  });
+
+  it.each(['onParent', 'onItem', 'onProgress', 'onError'] as const)('end it when %s throws, without a snapshot', async (name) => {
     using temp = makeTempDir();
     const { repository, backend } = await makeRepository();
     write(temp.path, { file: 'x' });

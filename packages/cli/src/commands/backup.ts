@@ -154,6 +154,7 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
       retryLockMs: globals.retryLockMs,
       signal,
       ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),
+      onParent: report.onParent,
       onItem: report.onItem,
       onError: report.onError,
     });

@@ -1,11 +1,12 @@
 /** What `backup` tells while it works and at the end, as text and as restic's JSON. */
-import type { BackupItem, BackupProgress, BackupResult, ItemError } from 'restic-engine';
+import type { BackupItem, BackupProgress, BackupResult, ItemError, SnapshotEntry } from 'restic-engine';
 import type { Ui } from '../ui.ts';
 import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
 import { toJson, withoutZero } from './json.ts';
 import { createTicker, remainingMs } from './ticker.ts';
 
 export interface BackupReport extends Disposable {
+  onParent(parent: SnapshotEntry | undefined): void;
   onProgress(progress: BackupProgress): void;
   /** Absent where nobody is to see items. */
   readonly onItem: ((item: BackupItem) => void) | undefined;
@@ -28,6 +29,7 @@ export function createBackupReport(ui: Ui, options: BackupReportOptions): Backup
     else ui.status([statusText(progress, elapsedMs), ...progress.currentFiles]);
   });
   return {
+    onParent: (parent) => tellParent(ui, parent, options),
     onProgress: (progress) => ticker.update(progress),
     onItem: ui.verbosity >= (ui.json ? 2 : 3) ? (item) => tellItem(ui, item) : undefined,
     onError: (error) => tellError(ui, error, options.targets),
@@ -114,8 +116,14 @@ function tellError(ui: Ui, { path, during, error }: ItemError, targets: readonly
   ui.warn(missing ? `${path} does not exist, skipping` : `error: ${error.message}`);
 }
 
-function tellResult(ui: Ui, result: BackupResult, { dryRun, force, stream }: BackupReportOptions): void {
-  const { parentId, problems, snapshotId } = result;
+function tellParent(ui: Ui, parent: SnapshotEntry | undefined, { force, stream }: BackupReportOptions): void {
+  if (ui.json) return;
+  if (parent !== undefined && !force) ui.say(`using parent snapshot ${parent.id.slice(0, 8)}`);
+  else if (!stream) ui.say('no parent snapshot found, will read all files');
+}
+
+function tellResult(ui: Ui, result: BackupResult, { dryRun }: BackupReportOptions): void {
+  const { problems, snapshotId } = result;
   for (const problem of problems) {
     if (ui.json) ui.errorLine(toJson({ message_type: 'warning', message: problem }));
     else if (ui.verbosity > 0) ui.warn(`Warning: ${problem}`);
@@ -124,8 +132,6 @@ function tellResult(ui: Ui, result: BackupResult, { dryRun, force, stream }: Bac
     ui.line(toJson(summaryJson(result, dryRun)));
     return;
   }
-  if (parentId !== undefined && !force) ui.say(`using parent snapshot ${parentId.slice(0, 8)}`);
-  else if (!stream) ui.say('no parent snapshot found, will read all files');
   for (const line of summaryText(result, dryRun, ui.verbosity > 1)) ui.say(line);
   if (snapshotId !== undefined) ui.say(`snapshot ${snapshotId.slice(0, 8)} saved`);
   else if (!dryRun) ui.say('skipped creating snapshot');

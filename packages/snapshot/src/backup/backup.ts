@@ -93,6 +93,7 @@ async function backupLocked(
   { archive, parent, indexed }: Prepared,
 ): Promise<Omit<BackupResult, 'problems'>> {
   const { options, tracker, signal } = run;
+  options.onParent?.(parent);
   const { tree, totals } = await archive(indexed, run, opened, parent);
   const snapshot = describe(repository, run, { tree, totals, parent });
   // Nothing of the caller's runs after the snapshot is there: it would be there although the backup rejects.

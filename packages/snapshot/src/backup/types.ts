@@ -1,7 +1,7 @@
 /** Options and results of a backup. */
 import type { FastCdcOptions } from '@restic-engine/chunker';
 import type { EngineError, Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
-import type { GroupBy } from '../find.ts';
+import type { GroupBy, SnapshotEntry } from '../find.ts';
 import type { Source } from '../source/source.ts';
 
 /** What to back up, and what to say of it in the snapshot. */
@@ -43,6 +43,8 @@ export interface BackupOptions {
   /** Wait this long for other locks, in ms. @default 0 */
   readonly retryLockMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told once, before anything is read, which snapshot unchanged files are taken from. */
+  readonly onParent?: ((parent: SnapshotEntry | undefined) => void) | undefined;
   /** Cumulative; at most ten times a second, and once at the end. */
   readonly onProgress?: ((progress: BackupProgress) => void) | undefined;
   /** Every entry when it is done. */
