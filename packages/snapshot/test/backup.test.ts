@@ -288,18 +288,21 @@ describe('those who watch a backup', () => {
     expect(told).toEqual(['none', '/file', snapshotId, '/file']);
   });
 
-  it.each(['onParent', 'onItem', 'onProgress', 'onError'] as const)('end it when %s throws, without a snapshot', async (name) => {
-    using temp = makeTempDir();
-    const { repository, backend } = await makeRepository();
-    write(temp.path, { file: 'x' });
-    const mistake = new TypeError('a mistake');
-    const options = {
-      source: files({ targets: ['.', 'missing'], cwd: temp.path }),
-      [name]: () => {
-        throw mistake;
-      },
-    };
-    await expect(backup(repository, options)).rejects.toBe(mistake);
-    expect([...(await names(backend, 'snapshot')), ...(await names(backend, 'lock'))]).toEqual([]);
-  });
+  it.each(['onParent', 'onItem', 'onProgress', 'onError'] as const)(
+    'end it when %s throws, without a snapshot',
+    async (name) => {
+      using temp = makeTempDir();
+      const { repository, backend } = await makeRepository();
+      write(temp.path, { file: 'x' });
+      const mistake = new TypeError('a mistake');
+      const options = {
+        source: files({ targets: ['.', 'missing'], cwd: temp.path }),
+        [name]: () => {
+          throw mistake;
+        },
+      };
+      await expect(backup(repository, options)).rejects.toBe(mistake);
+      expect([...(await names(backend, 'snapshot')), ...(await names(backend, 'lock'))]).toEqual([]);
+    },
+  );
 });
