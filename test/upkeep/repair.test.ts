@@ -16,7 +16,9 @@ import {
 import type { Backend } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
+import type { Peer } from '../peers/peers.ts';
 import { filesOf, openStore, saveSnapshot, saveTree, storeOf } from '../support/damage.ts';
+import { randomFrom } from '../support/random.ts';
 import { all, bytesOf } from '../support/repository.ts';
 import { resticAt } from '../support/restic.ts';
 import type { Restic } from '../support/restic.ts';
@@ -198,32 +200,71 @@ async function factsOf(folder: string): Promise<string[]> {
   return found.map((snapshot) => JSON.stringify({ ...snapshot, id: '' })).toSorted();
 }
 
-async function repairByRestic(
-  restic: Restic,
-  { damaged, cwd }: { damaged: readonly string[]; cwd: string },
-): Promise<void> {
+interface Patient {
+  /** Packs whose content is damaged. */
+  readonly damaged: readonly string[];
+  /** Nothing can be said of packs before the index can be read. */
+  readonly indexFirst: boolean;
+}
+
+async function repairByRestic(restic: Restic, { damaged, indexFirst }: Patient, cwd: string): Promise<void> {
+  if (indexFirst) await restic.ok(['repair', 'index']);
   if (damaged.length > 0) await restic.ok(['repair', 'packs', ...damaged], { cwd });
   await restic.ok(['repair', 'index']);
   await restic.ok(['repair', 'snapshots', '--forget']);
 }
 
+async function repairByUs(place: Backend, { damaged, indexFirst }: Patient): Promise<void> {
+  if (indexFirst) await repairIndex(await openStore(place));
+  const keepCopy = async (): Promise<void> => undefined;
+  if (damaged.length > 0) await repairPacks(await openStore(place), damaged, { keepCopy });
+  await repairIndex(await openStore(place));
+  await repairSnapshots(await openStore(place), { forget: true });
+}
+
+/** Both repair the same; what is left must be the same, and sound. */
+async function expectSameEnd(peer: Peer, store: Backend): Promise<void> {
+  using folder = makeTempDir();
+  const [ours, theirs] = [join(folder.path, 'ours'), join(folder.path, 'theirs')];
+  const copy = await withIndex(store);
+  const { damagedPacks: damaged } = await checkAll(copy);
+  const { errors } = await checkAll(store);
+  const patient = { damaged, indexFirst: errors.some(({ kind }) => kind === 'index-broken') };
+  await copyToFolder(await filesOf(store), ours);
+  cpSync(ours, theirs, { recursive: true });
+  await repairByRestic(resticAt(peer, { repo: theirs }), patient, folder.path);
+  await repairByUs(localBackend(ours), patient);
+  expect(await factsOf(ours)).toEqual(await factsOf(theirs));
+  expect(await resticAt(peer, { repo: ours }).ok(['check', '--read-data'])).toContain('no errors were found');
+}
+
+/** Flips bits of, cuts and removes a few packs and snapshots, whichever chance takes. */
+async function damageAtRandom(store: Backend, seed: number): Promise<void> {
+  const random = randomFrom(seed);
+  const damages = DAMAGES.filter(({ title }) => !/index/.test(title));
+  for (let count = random.int(3); count > 0; count--) await damages[random.int(damages.length)]!.make(store);
+  for (const type of ['data', 'data', 'snapshot'] as const) {
+    const files = (await all(store.list(type))).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const { name } = files[random.int(files.length)]!;
+    const bytes = await store.load({ type, name });
+    const at = random.int(bytes.length);
+    const cut = type === 'data' && random.int(3) === 0;
+    bytes[at]! ^= 1 + random.int(255);
+    await store.save({ type, name }, [cut ? bytes.subarray(0, at) : bytes]);
+  }
+}
+
 await describeWithPeer('restic', 'repairs beside restic', (peer) => {
   it.concurrent.each(DAMAGES)('end alike with $title', async ({ make }) => {
-    using folder = makeTempDir();
-    const [ours, theirs] = [join(folder.path, 'ours'), join(folder.path, 'theirs')];
     const store = await storeOf(await history);
     await make(store);
-    const { damagedPacks } = await checkAll(store);
-    await copyToFolder(await filesOf(store), ours);
-    cpSync(ours, theirs, { recursive: true });
-    const keepCopy = async (): Promise<void> => undefined;
-    const place = localBackend(ours);
-    await repairByRestic(resticAt(peer, { repo: theirs }), { damaged: damagedPacks, cwd: folder.path });
-    if (damagedPacks.length > 0) await repairPacks(await openStore(place), damagedPacks, { keepCopy });
-    await repairIndex(await openStore(place));
-    await repairSnapshots(await openStore(place), { forget: true });
-    expect(await factsOf(ours)).toEqual(await factsOf(theirs));
-    expect(await resticAt(peer, { repo: ours }).ok(['check', '--read-data'])).toContain('no errors were found');
+    await expectSameEnd(peer, store);
+  });
+
+  it.concurrent.each([1, 3, 5, 7, 9, 11, 13, 15])('end alike by chance (seed %i)', async (seed) => {
+    const store = await storeOf(await history);
+    await damageAtRandom(store, seed);
+    await expectSameEnd(peer, store);
   });
 
   it('recover what restic recovers', async () => {
