@@ -175,6 +175,9 @@ await describeWithPeer('restic', 'copying', (peer) => {
       expect(own.status).not.toBe(0);
       expect(own.stderr).toContain('Fatal: ');
     }
+    writeFileSync(join(path, 'empty'), '');
+    const empty = await ours('copy', '--from-repo', 'source', '--from-password-file', 'empty');
+    expect(empty).toMatchObject({ status: 1, stderr: expect.stringContaining('`--from-insecure-no-password`') });
   });
 });
 

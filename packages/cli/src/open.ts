@@ -92,24 +92,26 @@ export interface Opening {
   readonly keyHint: string | undefined;
   /** What a person who is asked for the password is told. @default 'repository' */
   readonly title?: string;
+  /** The flag that allows an empty password. @default '--insecure-no-password' */
+  readonly emptyFlag?: string;
 }
 
 /** Opens a repository; a person who mistypes the password may try again. */
 export async function openWithPassword(
   context: Context,
   engine: Engine,
-  { backend, cache, sources, keyHint, title = 'repository' }: Opening,
+  { backend, cache, sources, keyHint, title = 'repository', emptyFlag = '--insecure-no-password' }: Opening,
 ): Promise<Repository> {
   const { globals, signal, ui } = context;
   const { compression, packSize, verifyWrites } = globals;
   const open = (password: Password): Promise<Repository> =>
     engine.openRepository({ backend, cache, password, keyHint, compression, packSize, verifyWrites, signal });
-  const known = await resolvePassword(sources, { signal });
+  const known = await resolvePassword(sources, { signal, emptyFlag });
   if (known !== undefined) return open(known);
   if (context.stdinIsData) throw new Fatal('cannot read both password and data from stdin');
-  if (!canAsk()) return open(refuseEmpty(await readPasswordLine(), '--insecure-no-password'));
+  if (!canAsk()) return open(refuseEmpty(await readPasswordLine(), emptyFlag));
   for (let attempt = 1; ; attempt++) {
-    const password = refuseEmpty(await askOnTerminal(`enter password for ${title}`, signal), '--insecure-no-password');
+    const password = refuseEmpty(await askOnTerminal(`enter password for ${title}`, signal), emptyFlag);
     try {
       return await open(password);
     } catch (error) {

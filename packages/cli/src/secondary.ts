@@ -79,8 +79,14 @@ export async function withSecondary<T>(
   await using backend = await openPlace(context, engine, place);
   await using forRun = await openCache(context, engine, backend);
   const { cache } = forRun;
-  const title = 'source repository';
-  await using repository = await openWithPassword(context, engine, { backend, cache, sources, keyHint, title });
+  await using repository = await openWithPassword(context, engine, {
+    backend,
+    cache,
+    sources,
+    keyHint,
+    title: 'source repository',
+    emptyFlag: '--from-insecure-no-password',
+  });
   if (context.ui.terminal) {
     const { id, version } = repository.config;
     context.ui.say(`source repository ${id.slice(0, 8)} opened (version ${version})`);
