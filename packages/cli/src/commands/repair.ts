@@ -15,6 +15,7 @@ export function defineRepair(program: CommandUnknownOpts, start: Start): Command
     .summary('Build a new index')
     .description('Build a new index from the packs in the repository.')
     .option('--read-all-packs', 'read all pack files to generate new index from scratch')
+    .addHelpText('after', '\nExample:\n  restic-engine repair index')
     .action(({ readAllPacks = false }) => repairIndex(start(), readAllPacks));
   defineRepairPacks(repair, start);
   defineRepairSnapshots(repair, start);
