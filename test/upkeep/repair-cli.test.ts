@@ -59,19 +59,23 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
     'a broken snapshot',
     'a directory without a tree',
     'a file whose content is unknown',
-  ])('which check names mend %s', async (title) => {
-    using folder = makeTempDir();
-    const repo = join(folder.path, 'repo');
-    await place(repo, new RegExp(`^${title}$`));
-    const ours = oursIn(folder.path, repo);
-    const check = await ours('check', '--read-data');
-    expect(check.status).toBe(1);
-    const suggested = suggestionsIn(check.stderr);
-    expect(suggested.at(-1)).toEqual(['check']);
-    for (const words of suggested.slice(0, -1)) expect(await ours(...words)).toMatchObject({ status: 0 });
-    expect(await ours('check', '--read-data')).toMatchObject({ status: 0, stderr: '' });
-    expect(await resticAt(peer, { repo }).ok(['check', '--read-data'])).toContain('no errors were found');
-  });
+  ])(
+    'which check names mend %s',
+    async (title) => {
+      using folder = makeTempDir();
+      const repo = join(folder.path, 'repo');
+      await place(repo, new RegExp(`^${title}$`));
+      const ours = oursIn(folder.path, repo);
+      const check = await ours('check', '--read-data');
+      expect(check.status).toBe(1);
+      const suggested = suggestionsIn(check.stderr);
+      expect(suggested.at(-1)).toEqual(['check']);
+      for (const words of suggested.slice(0, -1)) expect(await ours(...words)).toMatchObject({ status: 0 });
+      expect(await ours('check', '--read-data')).toMatchObject({ status: 0, stderr: '' });
+      expect(await resticAt(peer, { repo }).ok(['check', '--read-data'])).toContain('no errors were found');
+    },
+    120_000,
+  );
 
   it('print of snapshots what restic prints', async () => {
     using folder = makeTempDir();
@@ -92,7 +96,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
       expect(blocksOf(own.stdout), words.join(' ')).toEqual(blocksOf(theirs.stdout));
       expect(own.stderr).toBe(theirs.stderr);
     }
-  });
+  }, 60_000);
 
   it('keep damaged packs as restic keeps them, and refuse what is no id', async () => {
     using folder = makeTempDir();
@@ -165,7 +169,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
     expect(await resticAt(peer, { repo }).ok(['check', '--read-data'])).toContain('no errors were found');
     // Nothing stays behind where all went well.
     expect(readdirSync(folder.path).toSorted()).toEqual(['other', 'repo']);
-  });
+  }, 60_000);
 
   it('check the snapshots that are named', async () => {
     using folder = makeTempDir();

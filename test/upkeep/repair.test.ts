@@ -256,17 +256,25 @@ async function damageAtRandom(store: Backend, seed: number): Promise<void> {
 }
 
 await describeWithPeer('restic', 'repairs beside restic', (peer) => {
-  it.concurrent.each(DAMAGES)('end alike with $title', async ({ make }) => {
-    const store = await storeOf(await history);
-    await make(store);
-    await expectSameEnd(peer, store);
-  });
+  it.concurrent.each(DAMAGES)(
+    'end alike with $title',
+    async ({ make }) => {
+      const store = await storeOf(await history);
+      await make(store);
+      await expectSameEnd(peer, store);
+    },
+    60_000,
+  );
 
-  it.concurrent.each([1, 3, 5, 7, 9, 11, 13, 15])('end alike by chance (seed %i)', async (seed) => {
-    const store = await storeOf(await history);
-    await damageAtRandom(store, seed);
-    await expectSameEnd(peer, store);
-  });
+  it.concurrent.each([1, 3, 5, 7, 9, 11, 13, 15])(
+    'end alike by chance (seed %i)',
+    async (seed) => {
+      const store = await storeOf(await history);
+      await damageAtRandom(store, seed);
+      await expectSameEnd(peer, store);
+    },
+    60_000,
+  );
 
   it('recover what restic recovers', async () => {
     using folder = makeTempDir();
