@@ -59,11 +59,11 @@ await describeWithPeer('sshd', 'sshd', (program) => {
     await backend.create();
     await backend.save(FILE, [CONTENT]);
     const other = new SftpClient();
-    const { host, port, user: username } = options;
-    await other.connect({ host, port, username, privateKey: readFileSync(server().identity) });
+    const { identity, port, user: username } = server();
+    await other.connect({ host: '127.0.0.1', port, username, privateKey: readFileSync(identity) });
     try {
       const path = `${options.path}/data/${FILE.name.slice(0, 2)}/${FILE.name}`;
-      expect(CONTENT.equals(await other.get(path))).toBe(true);
+      expect(CONTENT.equals((await other.get(path)) as Buffer)).toBe(true);
       const theirs = randomFrom(4).bytes(1_000_000);
       const { name } = dataFile(theirs);
       await other.put(theirs, `${options.path}/data/${name.slice(0, 2)}/${name}`);
