@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
@@ -48,4 +49,13 @@ it('the commands work as written', () => {
   });
   expect(output).toMatch(/snapshot [0-9a-f]{8} saved/);
   expect(output).toMatch(/restored\n$/);
+});
+
+it('the commands for servers work as written', async () => {
+  const commands = block('sh', 'check-backend').replaceAll('8123', String(await freePort()));
+  const output = inTempDir((folder) =>
+    execFileSync('sh', ['-euc', commands.replaceAll('/tmp/', `${folder}/`)], { cwd: root, encoding: 'utf8' }),
+  );
+  expect(output).toMatch(/start server on 127\.0\.0\.1:\d+/);
+  expect(output).toMatch(/snapshot [0-9a-f]{8} saved/);
 });

@@ -1,13 +1,11 @@
 /** OpenSSH's server, with SFTP and nothing else. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Peer } from '../peers/peers.ts';
+import { freePort } from '../support/free-port.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
@@ -168,15 +166,6 @@ function inNamespace(folder: string): string[] {
     'exec "$@"',
   ];
   return ['sh', '-c', script.join('\n'), 'sh', folder];
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as AddressInfo;
-  listener.close();
-  await once(listener, 'close');
-  return port;
 }
 
 /** Kills what a process has started, and what that has: sshd has a process for each connection that outlives it. */
