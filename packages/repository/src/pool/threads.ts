@@ -22,10 +22,10 @@ const YOUNG_GENERATION_MB = 6;
 const INHERITED = /^(?:--conditions=|--(?:cpu|heap)-prof)/;
 
 /** A program that keeps compiled code has it for its own thread only, unless the environment says so. */
-function compileCache(): { readonly NODE_COMPILE_CACHE?: string } {
+function compileCache(): { readonly env?: NodeJS.ProcessEnv } {
   const folder = getCompileCacheDir();
   // Node makes a folder for its version below the one it is given.
-  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) };
+  return folder === undefined ? {} : { env: { ...process.env, NODE_COMPILE_CACHE: dirname(folder) } };
 }
 
 interface RunMessage {
@@ -103,7 +103,7 @@ class Thread {
       workerData: BRAND,
       name: 'restic-engine',
       execArgv: process.execArgv.filter((option) => INHERITED.test(option)),
-      env: { ...process.env, ...compileCache() },
+      ...compileCache(),
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
