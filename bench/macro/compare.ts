@@ -4,36 +4,26 @@ import { join } from 'node:path';
 import { initRepository, localBackend } from 'restic-engine';
 import { compareTrees } from '../../demo/tree.ts';
 import type { DataSet } from '../data.ts';
-import { median } from '../machine.ts';
+import { figuresOf, noRuns } from './figures.ts';
+import type { Figures } from './figures.ts';
 import { PASSWORD, type Program } from './programs.ts';
 import type { Measured } from './spawn.ts';
 
 export const OPERATIONS = ['first backup', 'unchanged backup', 'backup --force', 'restore'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** Medians of one operation by one program. */
-export interface Figure {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly peakRssBytes: number;
-  /** Wall clock of each run, in order. */
-  readonly runs: readonly number[];
-}
-
 export interface SetResult {
   readonly set: string;
   readonly about: string;
   readonly files: number;
   readonly bytes: number;
-  readonly figures: Readonly<Record<Operation, Readonly<Record<Program['name'], Figure>>>>;
+  readonly figures: Figures<Operation>;
   /** Bytes of the repository after the first backup. */
   readonly storedBytes: Readonly<Record<Program['name'], number>>;
 }
 
 /** The same cost of opening the key for both; small beside the operations. */
 const KDF = { N: 32_768, r: 8, p: 1 };
-
-type Runs = Record<Operation, Record<Program['name'], Measured[]>>;
 
 /**
  * Measures all operations `runs` times. Both programs start from copies of one repository, so they have the same key and
@@ -48,9 +38,7 @@ export async function compare(
 ): Promise<SetResult> {
   const template = join(folder, 'template');
   await initRepository({ backend: localBackend(template), password: PASSWORD, kdf: KDF });
-  const measured = Object.fromEntries(
-    OPERATIONS.map((operation) => [operation, { 'restic-engine': [], restic: [] }]),
-  ) as unknown as Runs;
+  const measured = noRuns(OPERATIONS);
   const stored = { 'restic-engine': 0, restic: 0 };
   for (let run = 0; run < runs; run++) {
     const turn = run % 2 === 0 ? both : both.toReversed();
@@ -68,7 +56,7 @@ export async function compare(
   }
   await rm(template, { recursive: true });
   const { name, about, files, bytes } = data;
-  return { set: name, about, files, bytes, figures: figures(measured), storedBytes: stored };
+  return { set: name, about, files, bytes, figures: figuresOf(OPERATIONS, measured), storedBytes: stored };
 }
 
 const repositoryOf = (program: Program, folder: string): string => join(folder, `repository-${program.name}`);
@@ -128,22 +116,4 @@ async function sizeOf(folder: string): Promise<number> {
     if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
   }
   return bytes;
-}
-
-function figures(measured: Runs): SetResult['figures'] {
-  const figure = (runs: readonly Measured[]): Figure => ({
-    seconds: median(runs.map(({ seconds }) => seconds)),
-    cpuSeconds: median(runs.map(({ cpuSeconds }) => cpuSeconds)),
-    peakRssBytes: Math.max(...runs.map(({ peakRssBytes }) => peakRssBytes)),
-    runs: runs.map(({ seconds }) => Number(seconds.toFixed(3))),
-  });
-  return Object.fromEntries(
-    OPERATIONS.map((operation) => [
-      operation,
-      {
-        'restic-engine': figure(measured[operation]['restic-engine']),
-        restic: figure(measured[operation].restic),
-      },
-    ]),
-  ) as unknown as SetResult['figures'];
 }

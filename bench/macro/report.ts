@@ -1,5 +1,6 @@
 /** The comparison as a table for people and as a chart. */
-import type { Figure, SetResult } from './compare.ts';
+import type { SetResult } from './compare.ts';
+import type { Figure } from './figures.ts';
 
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 

@@ -5,9 +5,10 @@ import { compareTrees } from '../../demo/tree.ts';
 import type { Place } from '../../test/servers/server.ts';
 import { startProxy } from '../../test/support/proxy.ts';
 import type { DataSet } from '../data.ts';
+import { figuresOf, noRuns } from '../macro/figures.ts';
+import type { Figures, Runs } from '../macro/figures.ts';
 import type { Program } from '../macro/programs.ts';
 import type { Measured } from '../macro/spawn.ts';
-import { median } from '../machine.ts';
 import type { Kind, MeasuredServer } from './kinds.ts';
 import { initPlace, runAt } from './places.ts';
 
@@ -25,18 +26,6 @@ export const LINES: readonly Line[] = [
   { name: '20 ms', roundTripMs: 20 },
 ];
 
-/** Medians of one operation by one program. */
-export interface Figure {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly peakRssBytes: number;
-  /** Wall clock of each run, in order. */
-  readonly runs: readonly number[];
-}
-
-export type Figures = Readonly<Record<Operation, Readonly<Record<Program['name'], Figure>>>>;
-type Runs = Record<Operation, Record<Program['name'], Measured[]>>;
-
 /** How one comparison is done. */
 export interface Comparison {
   readonly both: readonly [Program, Program];
@@ -50,11 +39,9 @@ export interface Comparison {
  * Measures all operations `runs` times, each time on a new server, the programs taking turns in changing order. Rejects
  * when a result is not right, before any number is known.
  */
-export async function compareOn(kind: Kind, line: Line, comparison: Comparison): Promise<Figures> {
+export async function compareOn(kind: Kind, line: Line, comparison: Comparison): Promise<Figures<Operation>> {
   const { both, runs } = comparison;
-  const measured = Object.fromEntries(
-    OPERATIONS.map((operation) => [operation, { 'restic-engine': [], restic: [] }]),
-  ) as unknown as Runs;
+  const measured = noRuns(OPERATIONS);
   for (let run = 0; run < runs; run++) {
     await using server = await kind.start();
     const onStep = (step: string): void =>
@@ -63,7 +50,7 @@ export async function compareOn(kind: Kind, line: Line, comparison: Comparison):
     await oneRun(server, line, { ...comparison, onStep }, turn, measured);
     if (run === 0) await checkRepository(server, comparison);
   }
-  return figures(measured);
+  return figuresOf(OPERATIONS, measured);
 }
 
 async function oneRun(
@@ -71,7 +58,7 @@ async function oneRun(
   line: Line,
   { both: [ours], data, folder, onStep }: Comparison,
   turn: readonly Program[],
-  measured: Runs,
+  measured: Runs<Operation>,
 ): Promise<void> {
   for (const program of turn) await initPlace(await server.place(program.name, ours));
   await using proxy = await startProxy({ target: server.port, delayMs: line.roundTripMs / 2 });
@@ -119,22 +106,4 @@ async function checkRestored(program: Program, data: DataSet, folder: string): P
 async function checkRepository(server: MeasuredServer, { both: [ours, restic], onStep }: Comparison): Promise<void> {
   onStep('restic checks what restic-engine stored');
   await runAt(await server.place(ours.name, restic), restic, ['check', '--read-data']);
-}
-
-function figures(measured: Runs): Figures {
-  const figure = (runs: readonly Measured[]): Figure => ({
-    seconds: median(runs.map(({ seconds }) => seconds)),
-    cpuSeconds: median(runs.map(({ cpuSeconds }) => cpuSeconds)),
-    peakRssBytes: Math.max(...runs.map(({ peakRssBytes }) => peakRssBytes)),
-    runs: runs.map(({ seconds }) => Number(seconds.toFixed(3))),
-  });
-  return Object.fromEntries(
-    OPERATIONS.map((operation) => [
-      operation,
-      {
-        'restic-engine': figure(measured[operation]['restic-engine']),
-        restic: figure(measured[operation].restic),
-      },
-    ]),
-  ) as unknown as Figures;
 }

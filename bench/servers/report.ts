@@ -1,12 +1,13 @@
 /** Servers as a table for people. */
-import type { Figures } from './compare.ts';
+import type { Figures } from '../macro/figures.ts';
+import type { Operation } from './compare.ts';
 import type { RequestCount } from './requests.ts';
 
 export interface KindResult {
   readonly kind: string;
   readonly about: string;
   /** By the name of the line. */
-  readonly lines: Readonly<Record<string, Figures>>;
+  readonly lines: Readonly<Record<string, Figures<Operation>>>;
   /** Only where requests can be counted. */
   readonly requests: readonly RequestCount[] | undefined;
 }

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { copyTree } from '../../demo/tree.ts';
 import { dataSet, type DataName } from '../data.ts';
 import { machine, machineLine } from '../machine.ts';
+import type { Figures } from '../macro/figures.ts';
 import { programs } from '../macro/programs.ts';
 import { saveResult } from '../results.ts';
 import { withScratch } from '../scratch.ts';
 import { compareOn, LINES } from './compare.ts';
-import type { Comparison, Figures } from './compare.ts';
+import type { Comparison, Operation } from './compare.ts';
 import { KINDS } from './kinds.ts';
 import type { Kind } from './kinds.ts';
 import { table, type KindResult } from './report.ts';
@@ -50,7 +51,7 @@ export async function servers({ runs, set, kinds }: ServersOptions): Promise<voi
 }
 
 async function measureKind(kind: Kind, comparison: Comparison): Promise<KindResult> {
-  const lines: Record<string, Figures> = {};
+  const lines: Record<string, Figures<Operation>> = {};
   for (const line of LINES) lines[line.name] = await compareOn(kind, line, comparison);
   comparison.onStep(`${kind.name}: counting requests`);
   const requests = kind.http ? await countRequests(kind, comparison.both, comparison.folder) : undefined;

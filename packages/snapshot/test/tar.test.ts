@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { pathFromBytes } from '@restic-engine/repo-format';
 import type { Node } from '@restic-engine/repo-format';
-import type { IndexedRepository } from '@restic-engine/repository';
 import { describe, expect, it } from 'vitest';
 import { formatAcl } from '../src/dump/acl.ts';
 import { packTar } from '../src/dump/tar.ts';
 import { bytesOf, codeOf, noise } from './harness.ts';
+import { fileOf, repositoryOf } from './packing.ts';
 
 const BASE: Omit<Node, 'name' | 'type'> = {
   mode: 0o644,
@@ -19,19 +19,8 @@ const BASE: Omit<Node, 'name' | 'type'> = {
   content: null,
 };
 
-/** What packing asks of a repository: trees by their names, and blobs whose id is their first letter 64 times. */
-function repositoryOf(trees: Record<string, Node[]>, blobs: Record<string, Uint8Array> = {}): IndexedRepository {
-  const blob = (id: string): Uint8Array | undefined => blobs[id.charAt(0)];
-  const fake = {
-    loadTree: (id: string) => Promise.resolve(trees[id] ?? []),
-    plainLength: (_: string, id: string) => blob(id)?.length,
-    loadBlob: (_: string, id: string) => Promise.resolve(blob(id)),
-  };
-  return fake as unknown as IndexedRepository;
-}
-
 function file(name: string, blobs: string, more: Partial<Node> = {}): Node {
-  return { ...BASE, name, type: 'file', content: [...blobs].map((letter) => letter.repeat(64)), ...more };
+  return { ...fileOf(BASE, name, blobs), ...more };
 }
 
 function tar(archive: Uint8Array, ...args: string[]): string {

@@ -5,6 +5,7 @@ import { packTar } from '../src/dump/tar.ts';
 import { descriptor, directoryHeader, isLarge, localHeader } from '../src/dump/zip-records.ts';
 import { packZip } from '../src/dump/zip.ts';
 import { bytesOf, codeOf, noise } from './harness.ts';
+import { fileOf, repositoryOf } from './packing.ts';
 import { unzip } from './zip-reader.ts';
 
 const BASE: Omit<Node, 'name' | 'type'> = {
@@ -17,19 +18,8 @@ const BASE: Omit<Node, 'name' | 'type'> = {
   content: null,
 };
 
-/** What packing asks of a repository: trees by their names, and blobs whose id is their first letter 64 times. */
-function repositoryOf(trees: Record<string, Node[]>, blobs: Record<string, Uint8Array> = {}): IndexedRepository {
-  const blob = (id: string): Uint8Array | undefined => blobs[id.charAt(0)];
-  const fake = {
-    loadTree: (id: string) => Promise.resolve(trees[id] ?? []),
-    plainLength: (_: string, id: string) => blob(id)?.length,
-    loadBlob: (_: string, id: string) => Promise.resolve(blob(id)),
-  };
-  return fake as unknown as IndexedRepository;
-}
-
 function file(name: string, blobs: string, more: Partial<Node> = {}): Node {
-  return { ...BASE, name, type: 'file', content: [...blobs].map((letter) => letter.repeat(64)), ...more };
+  return { ...fileOf(BASE, name, blobs), ...more };
 }
 
 describe('zip archives', () => {
