@@ -6,6 +6,8 @@ import { ownCache } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, UsageError } from '../failure.ts';
 import type { Environment } from '../globals.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { createBackupReport } from '../render/backup.ts';
@@ -75,9 +77,27 @@ const READ_CONCURRENCY = new Option(
   'read n large files concurrently (default: $RESTIC_READ_CONCURRENCY or one for each processor)',
 ).argParser((text) => parseCount(text));
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Back up a home folder', words: '-r /srv/backups backup /home/ann --exclude-caches --tag nightly' },
+    {
+      purpose: 'Leave out what a list of patterns says, and do nothing where nothing changed',
+      words: '-r /srv/backups backup /home/ann --exclude-file /etc/backup.exclude --skip-if-unchanged',
+    },
+    {
+      purpose: 'Back up what a command prints',
+      words: '-r /srv/backups backup --stdin-filename app.sql --stdin-from-command -- pg_dump app',
+    },
+  ],
+  exits: {
+    ...REPOSITORY_EXITS,
+    1: 'no snapshot was made',
+    3: 'the snapshot is there, but some files could not be read',
+  },
+};
+
 export function defineBackup(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('backup')
+  return documented(program.command('backup'), MANUAL)
     .description(
       'Create a new snapshot of the files and directories given as the arguments. Exit status 3: some of them could not be read, the snapshot has the others.',
     )

@@ -3,6 +3,8 @@ import type { CacheEntry } from 'restic-engine';
 import { cacheFolder, removeCaches } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
+import { documented, LOCAL_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import type { Engine } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
 import { renderTable } from '../render/table.ts';
@@ -19,9 +21,16 @@ interface Flags {
   readonly size: boolean;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'List the caches', words: 'cache' },
+    { purpose: 'Remove those that were not used for two weeks', words: 'cache --cleanup --max-age 14' },
+  ],
+  exits: LOCAL_EXITS,
+};
+
 export function defineCache(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('cache')
+  return documented(program.command('cache'), MANUAL)
     .description('List the local caches of repositories, or remove those that were not used for long.')
     .option('--cleanup', 'remove old cache directories')
     .option(

@@ -3,6 +3,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { IndexedRepository, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 
@@ -21,9 +23,16 @@ interface Opened {
   readonly signal: AbortSignal;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Print a snapshot', words: '-r /srv/backups cat snapshot latest' },
+    { purpose: 'Print a folder of it', words: '-r /srv/backups cat tree latest:/home/ann' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineCat(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('cat')
+  return documented(program.command('cat'), MANUAL)
     .description('Print internal objects to stdout.')
     .usage('[options] [masterkey|config|pack ID|blob ID|snapshot ID|index ID|key ID|lock ID|tree snapshot:subfolder]')
     .argument('[type]')

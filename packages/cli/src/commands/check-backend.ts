@@ -4,6 +4,8 @@ import type { BackendVerdict } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
 import { repositoryLocation } from '../globals.ts';
+import { documented, LOCAL_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { openPlace } from '../open.ts';
 
 /** A store that is out of order should be told of, not waited for. */
@@ -11,9 +13,19 @@ const ATTEMPTS = 3;
 /** The environment's secrets that belong to backends. */
 const SECRETS = ['RESTIC_REST_PASSWORD', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'RESTIC_ENGINE_SFTP_PASSWORD'];
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Test a folder', words: 'check-backend /srv/new-disk' },
+    { purpose: 'Test the place of a repository, of which nothing is touched', words: '-r /srv/backups check-backend' },
+  ],
+  exits: {
+    ...LOCAL_EXITS,
+    1: 'a promise is broken, or the test could not be done',
+  },
+};
+
 export function defineCheckBackend(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('check-backend')
+  return documented(program.command('check-backend'), MANUAL)
     .description(
       'Test whether a place for repositories, on this machine or on a server, does all that backups rely on: in a new folder right below the location, which goes when the test ends. What else lies there is not touched. The default location is that of --repo.',
     )

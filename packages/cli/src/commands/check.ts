@@ -3,6 +3,8 @@ import type { CheckResult, Id, PackSubset, CheckProblem, Repository, SnapshotFil
 import type { CacheKind } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
@@ -27,9 +29,26 @@ interface Flags extends FilterFlags {
   readonly readDataSubset?: PackSubset | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Look at everything but the content', words: '-r /srv/backups check' },
+    {
+      purpose: 'Read a tenth of the content too, another one each time',
+      words: '-r /srv/backups check --read-data-subset 10%',
+    },
+    {
+      purpose: 'Read all that the latest snapshot of a host needs',
+      words: '-r /srv/backups check latest --host web1 --read-data',
+    },
+  ],
+  exits: {
+    ...REPOSITORY_EXITS,
+    1: 'there is damage, or the check could not be done',
+  },
+};
+
 export function defineCheck(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('check')
+  const command = documented(program.command('check'), MANUAL)
     .description(
       'Look for damage in the repository: index, packs, snapshots and trees, and with --read-data the content. With IDs or filters, only at what those snapshots need.',
     )
@@ -42,7 +61,6 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
       parseSubset,
     )
     .option('--with-cache', 'use existing cache, only read uncached data from repository');
-  command.addHelpText('after', '\nExample:\n  restic-engine check latest --host web1 --read-data');
   addFilterFlags(command);
   return command.action(async (ids: readonly string[], flags: Flags) => {
     const context = start();

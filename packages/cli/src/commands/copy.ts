@@ -1,6 +1,8 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { CopyEvent, CopyResult, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
@@ -15,18 +17,22 @@ import type { FilterFlags } from '../values/filter.ts';
 
 interface Flags extends FilterFlags, SecondaryFlags {}
 
-const EXAMPLE = `
-Example:
-  $ restic-engine -r /srv/second copy --from-repo /srv/backups --from-password-file /etc/backup.key --host vm`;
+const MANUAL: Manual = {
+  examples: [
+    {
+      purpose: 'Copy the snapshots of a host',
+      words: '-r /srv/second copy --from-repo /srv/backups --from-password-file /etc/backup.key --host web1',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
 
 export function defineCopy(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('copy')
+  const command = documented(program.command('copy'), MANUAL)
     .description(
       'Copy snapshots from one repository to another: all, those that pass a filter, or those that are named. Files are not cut anew: where a repository was not made with --copy-chunker-params, what both have by other backups is stored twice.',
     )
-    .argument('[snapshotID...]')
-    .addHelpText('after', EXAMPLE);
+    .argument('[snapshotID...]');
   addSecondaryFlags(command, 'snapshots');
   addFilterFlags(command);
   return command.action((ids: readonly string[], flags: Flags) => copy(start(), ids, flags));

@@ -4,12 +4,24 @@ import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
 import { withLockedRepository } from '../open.ts';
 import { LinePrinter } from '../line-printer.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { formatBytes } from '../render/bytes.ts';
 import { toJson } from '../render/json.ts';
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Compare two snapshots', words: '-r /srv/backups diff 5845b002 2ab627a6' },
+    {
+      purpose: 'Compare a folder of both, metadata too',
+      words: '-r /srv/backups diff --metadata 5845b002:/home/ann 2ab627a6:/home/ann',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineDiff(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('diff')
+  return documented(program.command('diff'), MANUAL)
     .description(
       `Show differences between two snapshots, or folders of them ("ID:folder"). The first characters of a line mean:
 

@@ -6,6 +6,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
@@ -24,9 +26,19 @@ interface Flags extends FilterFlags {
   readonly target?: string | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Print a file', words: '-r /srv/backups dump latest /home/ann/notes.txt' },
+    {
+      purpose: 'Write a folder as an archive',
+      words: '-r /srv/backups dump latest /home/ann --archive zip --target /tmp/ann.zip',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineDump(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('dump')
+  const command = documented(program.command('dump'), MANUAL)
     .description(
       'Print a file of a snapshot, or a folder as an archive; "/" is the whole snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
     )

@@ -3,6 +3,8 @@ import type { Id, IndexedRepository, SnapshotEntry } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
 import { LinePrinter } from '../line-printer.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
@@ -26,9 +28,20 @@ interface Flags extends FilterFlags {
   readonly humanReadable?: true | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Find files by name in the snapshots of a host', words: "-r /srv/backups find '*.pdf' --host web1" },
+    {
+      purpose: 'Find files of a folder that were changed in 2024',
+      words: "-r /srv/backups find --oldest 2024-01-01 --newest 2025-01-01 '/home/ann/*'",
+    },
+    { purpose: 'Find out which files a pack belongs to', words: '-r /srv/backups find --pack 32615a07' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineFind(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('find')
+  const command = documented(program.command('find'), MANUAL)
     .description(
       'Search for files and directories by name or path, in all snapshots or those that pass a filter, the youngest first; or for the places where blobs, trees and packs are used.',
     )

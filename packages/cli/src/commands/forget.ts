@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ForgetOptions, ForgetResult, GroupBy, KeepCount, KeepPolicy } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, InvalidValue } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
@@ -33,9 +35,26 @@ interface Flags extends FilterFlags, PruneFlags {
   readonly prune?: true | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    {
+      purpose: 'Say what a policy would keep and remove',
+      words: '-r /srv/backups forget --keep-daily 7 --keep-weekly 5 --keep-yearly 10 --dry-run',
+    },
+    {
+      purpose: 'Follow it, and remove the data that is not needed any more',
+      words: '-r /srv/backups forget --keep-daily 7 --keep-weekly 5 --keep-yearly 10 --prune',
+    },
+    { purpose: 'Remove one snapshot', words: '-r /srv/backups forget 5845b002' },
+  ],
+  exits: {
+    ...REPOSITORY_EXITS,
+    3: 'a snapshot could not be removed',
+  },
+};
+
 export function defineForget(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('forget')
+  const command = documented(program.command('forget'), MANUAL)
     .description(
       'Remove snapshots: those that are named, or all that a policy does not keep. Their data stays in the repository until it is pruned.',
     )

@@ -3,6 +3,8 @@ import type { Backend, InitResult } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
 import type { Environment } from '../globals.ts';
+import { documented, LOCAL_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { newPassword, openPlace } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { addSecondaryFlags, secondaryOf, withSecondary } from '../secondary.ts';
@@ -13,9 +15,19 @@ interface Flags extends SecondaryFlags {
   readonly copyChunkerParams?: true | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Make a repository in a folder', words: '-r /srv/new init' },
+    {
+      purpose: 'Make one that cuts files as another one does, for copies',
+      words: '-r /srv/new init --from-repo /srv/backups --from-password-file /etc/backup.key --copy-chunker-params',
+    },
+  ],
+  exits: LOCAL_EXITS,
+};
+
 export function defineInit(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('init')
+  const command = documented(program.command('init'), MANUAL)
     .description('Initialize a new repository.')
     .option(
       '--repository-version <string>',

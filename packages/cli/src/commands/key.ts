@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { KeyInfo } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, UsageError } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { newPassword, withLockedRepository, withRepository } from '../open.ts';
 import type { Password } from '../password.ts';
 import { renderTable } from '../render/table.ts';
@@ -16,18 +18,47 @@ interface NewKeyFlags {
   readonly newPasswordFile?: string | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'List the keys', words: '-r /srv/backups key list' },
+    { purpose: 'Let another password open the repository too', words: '-r /srv/backups key add' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+const LIST_MANUAL: Manual = {
+  examples: [{ purpose: 'List the keys', words: '-r /srv/backups key list' }],
+  exits: REPOSITORY_EXITS,
+};
+const ADD_MANUAL: Manual = {
+  examples: [
+    { purpose: 'Ask for another password', words: '-r /srv/backups key add' },
+    {
+      purpose: 'Take it from a file, and say whose it is',
+      words: '-r /srv/backups key add --new-password-file /etc/second.key --user ann --host web1',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+const PASSWD_MANUAL: Manual = {
+  examples: [
+    { purpose: 'Change the password in use', words: '-r /srv/backups key passwd --new-password-file /etc/second.key' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+const REMOVE_MANUAL: Manual = {
+  examples: [{ purpose: 'Remove the key of a lost password', words: '-r /srv/backups key remove eb78040b' }],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const key = program
-    .command('key')
+  const key = documented(program.command('key'), MANUAL)
     .description('Manage the keys of a repository: each opens it with a password of its own.')
     .action((_flags, command) => command.outputHelp());
-  key
-    .command('list')
+  documented(key.command('list'), LIST_MANUAL)
     .summary('List keys (passwords)')
     .description('List the keys of the repository. The one in use is marked.')
     .action(() => list(start()));
-  key
-    .command('add')
+  documented(key.command('add'), ADD_MANUAL)
     .summary('Add a new key (password) to the repository; returns the new key ID')
     .description('Add a key with a new password and print its ID.')
     .option('--host <string>', 'the hostname for new key')
@@ -35,8 +66,7 @@ export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnk
     .option('--new-password-file <file>', 'file from which to read the new password')
     .option('--user <string>', 'the username for new key')
     .action((options) => add(start(), options));
-  key
-    .command('passwd')
+  documented(key.command('passwd'), PASSWD_MANUAL)
     .summary('Change key (password); creates a new key ID and removes the old key ID, returns new key ID')
     .description('Put a key with a new password in the place of the one in use.')
     .option('--host <string>', 'the hostname for new key')
@@ -44,8 +74,7 @@ export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnk
     .option('--new-password-file <file>', 'file from which to read the new password')
     .option('--user <string>', 'the username for new key')
     .action((options) => change(start(), options));
-  key
-    .command('remove')
+  documented(key.command('remove'), REMOVE_MANUAL)
     .summary('Remove key ID (password) from the repository')
     .description('Remove a key. The one in use cannot be removed.')
     .argument('[ID]')

@@ -3,6 +3,8 @@ import type { FileType } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
 import { LinePrinter } from '../line-printer.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository, withRepository } from '../open.ts';
 
 const FILES: Readonly<Record<string, FileType>> = {
@@ -14,9 +16,13 @@ const FILES: Readonly<Record<string, FileType>> = {
 };
 const KINDS = ['blobs', ...Object.keys(FILES)].join('|');
 
+const MANUAL: Manual = {
+  examples: [{ purpose: 'Print the IDs of all snapshots', words: '-r /srv/backups list snapshots' }],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineList(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('list')
+  return documented(program.command('list'), MANUAL)
     .description('List the objects of one type in the repository.')
     .usage(`[options] [${KINDS}]`)
     .argument('[type...]')

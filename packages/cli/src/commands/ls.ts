@@ -5,6 +5,8 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { listNodes, SORT_MODES, sortNodes } from '../listing.ts';
 import type { ListedNode, SortMode } from '../listing.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { ncduPrinter } from '../render/ncdu.ts';
@@ -37,9 +39,17 @@ interface Flags extends FilterFlags {
   readonly sort: SortMode;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'List a folder of the latest snapshot', words: '-r /srv/backups ls latest /home/ann' },
+    { purpose: 'Show the largest files first', words: '-r /srv/backups ls latest --long --sort size' },
+    { purpose: 'Look at sizes with ncdu', words: '-r /srv/backups ls latest --ncdu' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('ls')
+  const command = documented(program.command('ls'), MANUAL)
     .description(
       'List files and directories in a snapshot: all of them, or those in the given directories, which are absolute paths in the snapshot. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
     )

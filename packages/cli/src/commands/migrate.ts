@@ -5,21 +5,29 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { CheckResult, Migration, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
 import { keepFile } from '../values/keep-file.ts';
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Say what can be done', words: '-r /srv/backups migrate' },
+    { purpose: 'Let a repository of version 1 compress', words: '-r /srv/backups migrate upgrade_repo_v2' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineMigrate(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('migrate')
+  return documented(program.command('migrate'), MANUAL)
     .description(
       'Say which migrations can be applied to the repository, or apply those that are named. The repository is checked first.',
     )
     .argument('[migration name...]')
     .option('-f, --force', 'apply a migration a second time')
-    .addHelpText('after', '\nExample:\n  restic-engine migrate upgrade_repo_v2')
     .action((names: readonly string[], { force = false }: { readonly force?: true | undefined | false }) =>
       migrate(start(), names, force),
     );

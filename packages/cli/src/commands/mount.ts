@@ -3,6 +3,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ListenAt } from '@restic-engine/rest-server';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository } from '../open.ts';
 import { addFilterFlags, collect, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
@@ -19,9 +21,19 @@ interface Flags extends FilterFlags {
 
 const REFRESH = '1m';
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Show all snapshots, at an address that is printed', words: '-r /srv/backups mount' },
+    {
+      purpose: 'Show those of a host, at a port that stays the same',
+      words: '-r /srv/backups mount --host web1 --listen 127.0.0.1:8080',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineMount(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('mount')
+  const command = documented(program.command('mount'), MANUAL)
     .description(
       'Show the snapshots as folders to this machine, through a WebDAV server that file managers and rclone can mount. ' +
         'Ends in good order on SIGINT and SIGTERM. Path templates have %i for the short snapshot ID, %I for the long one, ' +

@@ -1,9 +1,18 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Start } from '../context.ts';
+import { documented, LOCAL_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
+
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'List them', words: 'options' },
+    { purpose: 'Set one', words: '-r /srv/backups -o local.connections=4 snapshots' },
+  ],
+  exits: LOCAL_EXITS,
+};
 
 export function defineOptions(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('options')
+  return documented(program.command('options'), MANUAL)
     .description('List the extended options, which -o sets.')
     .action(async () => {
       const { ui } = start();

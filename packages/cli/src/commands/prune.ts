@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { PruneLimits, PruneOptions, PruneStats, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { formatBytes, formatPercent } from '../render/bytes.ts';
@@ -9,9 +11,19 @@ import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
 import { parseSize } from '../values/size.ts';
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Say what would be done', words: '-r /srv/backups prune --dry-run' },
+    {
+      purpose: 'Remove all that is not needed, also from packs that are mostly in use',
+      words: '-r /srv/backups prune --max-unused 0',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function definePrune(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('prune')
+  const command = documented(program.command('prune'), MANUAL)
     .description('Remove data that no snapshot needs any more.')
     .option('-n, --dry-run', 'do not modify the repository, just print what would be done');
   addPruneFlags(command);

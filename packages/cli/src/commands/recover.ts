@@ -1,15 +1,23 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Context, Start } from '../context.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import { createPhaseReport } from '../render/phases.ts';
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Make a snapshot of all that was lost', words: '-r /srv/backups recover' },
+    { purpose: 'Look what is in it', words: '-r /srv/backups ls latest --path /recover' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineRecover(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('recover')
+  return documented(program.command('recover'), MANUAL)
     .description(
       'Build a new snapshot from all directories in the repository which are not referenced in an existing snapshot, for example after one was removed by accident with "forget". Repairs the index first.',
     )
-    .addHelpText('after', '\nExample:\n  restic-engine recover && restic-engine ls latest --path /recover')
     .action(() => recover(start()));
 }
 

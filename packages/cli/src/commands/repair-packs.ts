@@ -1,22 +1,29 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import { keepFile } from '../values/keep-file.ts';
 
+const MANUAL: Manual = {
+  examples: [
+    {
+      purpose: 'Save what is sound in a damaged pack',
+      words: '-r /srv/backups repair packs 32615a07402a8c31adeed929afbbc3a7d7b1cb63927fd28023e502621df16bd9',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineRepairPacks(repair: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return repair
-    .command('packs')
+  return documented(repair.command('packs'), MANUAL)
     .summary('Salvage damaged pack files')
     .description(
       'Extract intact blobs from the specified pack files, rebuild the index to leave out the damaged pack files and remove them from the repository. A copy of each is kept in the current folder.',
     )
     .argument('[packIDs...]')
-    .addHelpText(
-      'after',
-      '\nExample:\n  restic-engine repair packs 32615a07402a8c31adeed929afbbc3a7d7b1cb63927fd28023e502621df16bd9',
-    )
     .action((ids: readonly string[]) => repairPacks(start(), ids));
 }
 

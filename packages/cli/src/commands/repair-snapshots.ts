@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { RepairSnapshotsResult, SnapshotRepair, TreeChange } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
@@ -15,17 +17,23 @@ interface Flags extends FilterFlags {
   readonly forget?: true | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Say what would be done', words: '-r /srv/backups repair snapshots --dry-run' },
+    { purpose: 'Put sound snapshots in the place of broken ones', words: '-r /srv/backups repair snapshots --forget' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineRepairSnapshots(repair: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = repair
-    .command('snapshots')
+  const command = documented(repair.command('snapshots'), MANUAL)
     .summary('Repair snapshots')
     .description(
       'Make new snapshots of those that are broken, without damaged folders and parts of files. The command depends on a correct index: run "repair index" first! Where the contents are still available, "backup" heals existing snapshots, which is better.',
     )
     .argument('[snapshotID...]')
     .option('-n, --dry-run', 'do not do anything, just print what would be done')
-    .option('--forget', 'remove original snapshots after creating new ones')
-    .addHelpText('after', '\nExample:\n  restic-engine repair snapshots --forget --dry-run');
+    .option('--forget', 'remove original snapshots after creating new ones');
   addFilterFlags(command);
   return command.action((ids: readonly string[], flags: Flags) => repairSnapshots(start(), ids, flags));
 }

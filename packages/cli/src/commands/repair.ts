@@ -1,21 +1,35 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Context, Start } from '../context.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import { defineRepairPacks } from './repair-packs.ts';
 import { defineRepairSnapshots } from './repair-snapshots.ts';
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Make the index anew', words: '-r /srv/backups repair index' },
+    { purpose: 'Then take what is lost out of snapshots', words: '-r /srv/backups repair snapshots --forget' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+const INDEX_MANUAL: Manual = {
+  examples: [
+    { purpose: 'Make the index anew from the packs that it does not know', words: '-r /srv/backups repair index' },
+    { purpose: 'Make it anew from all packs', words: '-r /srv/backups repair index --read-all-packs' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineRepair(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const repair = program
-    .command('repair')
+  const repair = documented(program.command('repair'), MANUAL)
     .description('Repair parts of the repository.')
     .action((_flags, command) => command.outputHelp());
-  repair
-    .command('index')
+  documented(repair.command('index'), INDEX_MANUAL)
     .summary('Build a new index')
     .description('Build a new index from the packs in the repository.')
     .option('--read-all-packs', 'read all pack files to generate new index from scratch')
-    .addHelpText('after', '\nExample:\n  restic-engine repair index')
     .action(({ readAllPacks = false }) => repairIndex(start(), readAllPacks));
   defineRepairPacks(repair, start);
   defineRepairSnapshots(repair, start);

@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { RestoreOptions } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import { createRestoreReport } from '../render/restore.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
@@ -33,9 +35,23 @@ interface Flags extends FilterFlags {
   readonly verify?: true | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Extract everything', words: '-r /srv/backups restore latest --target /tmp/restored' },
+    {
+      purpose: 'Extract the files of a folder, without the folders above it',
+      words: '-r /srv/backups restore latest:/home/ann --target /tmp/restored',
+    },
+    {
+      purpose: 'Say what would be written and deleted to make a folder what it was',
+      words: '-r /srv/backups restore latest:/home/ann --target /home/ann --delete --dry-run -vv',
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineRestore(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('restore')
+  const command = documented(program.command('restore'), MANUAL)
     .description(
       'Extract the data from a snapshot to a directory. "latest" stands for the latest snapshot, and "ID:folder" for a part of one.',
     )

@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { RewriteEvent, RewriteOptions, RewrittenItem, Snapshot, SnapshotEntry } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
@@ -29,13 +31,22 @@ interface Flags extends FilterFlags {
   readonly snapshotSummary?: true | undefined;
 }
 
-const EXAMPLE = `
-Example:
-  $ restic-engine rewrite --exclude '*.iso' --forget --dry-run`;
+const MANUAL: Manual = {
+  examples: [
+    {
+      purpose: 'Say what would become of the snapshots without some files',
+      words: "-r /srv/backups rewrite --exclude '*.iso' --dry-run",
+    },
+    {
+      purpose: 'Put snapshots without them in the place of the old ones',
+      words: "-r /srv/backups rewrite --exclude '*.iso' --forget",
+    },
+  ],
+  exits: REPOSITORY_EXITS,
+};
 
 export function defineRewrite(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('rewrite')
+  const command = documented(program.command('rewrite'), MANUAL)
     .description(
       'Make new snapshots from all, from those that pass a filter, or from those that are named: without some files, or with another host or time. They have the tag "rewrite"; with --forget the old ones go instead. Data that nothing needs any more stays until it is pruned.',
     )
@@ -52,8 +63,7 @@ export function defineRewrite(program: CommandUnknownOpts, start: Start): Comman
     .option('--forget', 'remove original snapshots after creating new ones')
     .option('--new-host <string>', 'replace hostname')
     .option('--new-time <string>', 'replace time of the backup', parseTime)
-    .option('-s, --snapshot-summary', 'create snapshot summary record if it does not exist')
-    .addHelpText('after', EXAMPLE);
+    .option('-s, --snapshot-summary', 'create snapshot summary record if it does not exist');
   addFilterFlags(command);
   return command.action((ids: readonly string[], flags: Flags) => rewrite(start(), ids, flags));
 }

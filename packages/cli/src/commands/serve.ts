@@ -8,6 +8,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { HtpasswdFile, ListenAt, Places, RequestRecord, TlsOptions } from '@restic-engine/rest-server';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
+import { documented, LOCAL_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { openPlaceOnce } from '../open.ts';
 import { accessLogLine } from '../render/access-log.ts';
 import { parseListen } from '../values/listen.ts';
@@ -36,9 +38,22 @@ interface Flags {
 
 type RestServerModule = typeof import('@restic-engine/rest-server');
 
+const MANUAL: Manual = {
+  examples: [
+    {
+      purpose: 'Serve all repositories of a folder to the users of a list, who can add but not remove',
+      words: 'serve --path /srv/repositories --htpasswd-file /etc/backup.htpasswd --append-only',
+    },
+    {
+      purpose: 'Serve one repository to this machine',
+      words: '-r /srv/backups serve --listen 127.0.0.1:8000 --no-auth',
+    },
+  ],
+  exits: LOCAL_EXITS,
+};
+
 export function defineServe(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('serve')
+  return documented(program.command('serve'), MANUAL)
     .description(
       "Serve repositories over restic's REST protocol: those in the folders below --path, or the one that -r names, " +
         'which may be on another server. Ends in good order on SIGINT and SIGTERM; on SIGHUP reads the users again.',

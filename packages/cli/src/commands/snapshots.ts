@@ -1,6 +1,8 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, GroupKey, SnapshotEntry, SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
@@ -23,9 +25,20 @@ interface Flags extends FilterFlags {
   readonly latest?: number | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'List all', words: '-r /srv/backups snapshots' },
+    {
+      purpose: 'Show the latest of each host and path, in short',
+      words: '-r /srv/backups snapshots --latest 1 --compact',
+    },
+    { purpose: 'Group those with a tag by host', words: '-r /srv/backups snapshots --tag nightly --group-by host' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineSnapshots(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('snapshots')
+  const command = documented(program.command('snapshots'), MANUAL)
     .description('List the snapshots of the repository.')
     .argument('[snapshotID...]')
     .option('-c, --compact', 'use compact output format')

@@ -2,6 +2,8 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter, Stats, StatsMode } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { InvalidValue } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
@@ -20,9 +22,16 @@ interface Flags extends FilterFlags {
   readonly mode: StatsMode;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'How large would a restore of the latest snapshot be?', words: '-r /srv/backups stats latest' },
+    { purpose: 'How much is stored?', words: '-r /srv/backups stats --mode raw-data' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineStats(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('stats')
+  const command = documented(program.command('stats'), MANUAL)
     .description(
       `Add up the sizes in snapshots: all, those that pass a filter, or those that are named. The modes are:
 

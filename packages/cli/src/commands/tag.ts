@@ -1,6 +1,8 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { addFilterFlags, collect, snapshotFilter, splitTags } from '../values/filter.ts';
@@ -12,9 +14,16 @@ interface Flags extends FilterFlags {
   readonly remove?: readonly string[] | undefined;
 }
 
+const MANUAL: Manual = {
+  examples: [
+    { purpose: 'Add a tag to the snapshots of a host', words: '-r /srv/backups tag --add keep --host web1' },
+    { purpose: 'Take it from one', words: '-r /srv/backups tag --remove keep 5845b002' },
+  ],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineTag(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const command = program
-    .command('tag')
+  const command = documented(program.command('tag'), MANUAL)
     .description(
       'Modify the tags of snapshots: all, those that pass a filter, or those that are named. A snapshot with other tags has another ID.',
     )

@@ -1,10 +1,16 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Start } from '../context.ts';
+import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
+import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 
+const MANUAL: Manual = {
+  examples: [{ purpose: 'Remove what a killed process has left', words: '-r /srv/backups unlock' }],
+  exits: REPOSITORY_EXITS,
+};
+
 export function defineUnlock(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return program
-    .command('unlock')
+  return documented(program.command('unlock'), MANUAL)
     .description(
       'Remove locks that are stale: those of processes that have ended, or that nobody has refreshed for half an hour.',
     )
