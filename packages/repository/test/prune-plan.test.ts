@@ -84,6 +84,17 @@ describe('which copy of a blob counts', () => {
     expect(usedIn([[data(1, 100), data(2, 100)], [data(1, 100)]], [1])).toEqual([0, 1]);
   });
 
+  it('the ones that a prune made of small packs, of mixed ones, and of what was not compressed', () => {
+    const small = [[data(1, 100)], [data(2, 100), data(3, 100)]];
+    const joined = [data(1, 100), data(2, 100)];
+    expect(usedIn([...small, joined], [1, 2, 3])).toEqual([0, 1, 2]);
+    expect(usedIn([joined, ...small], [1, 2, 3])).toEqual([2, 0, 1]);
+    const tree = { name: 4, type: 'tree', length: 100 } as const;
+    expect(usedIn([[data(1, 100), data(2, 200), tree], joined], [1, 2, 4])).toEqual([1, 2]);
+    const raw = { ...data(1, 300), uncompressed: true };
+    expect(usedIn([[raw, data(2, 200)], joined], [1, 2])).toEqual([0, 2]);
+  });
+
   it('otherwise the last one', () => {
     const packs = [5, 6, 7].map((other) => [data(1, 100), data(other, 100)]);
     expect(usedIn(packs, [1])).toEqual([0, 0, 1]);

@@ -171,7 +171,12 @@ export class BlobTable {
   }
 
   /** Every stored copy in the packs that `wanted` names, pack by pack. The table must not change meanwhile. */
-  *byPack(wanted: (pack: Id) => boolean = () => true): Generator<PackContents> {
+  byPack(wanted: (pack: Id) => boolean = () => true): Generator<PackContents> {
+    return this.contentsOf(this.#packs.filter(wanted));
+  }
+
+  /** Every stored copy in these packs, in their order. The table must not change meanwhile. */
+  *contentsOf(packs: Iterable<Id>): Generator<PackContents> {
     const ends = this.#countByPack();
     let total = 0;
     for (const [pack, count] of ends.entries()) ends[pack] = total += count;
@@ -182,8 +187,9 @@ export class BlobTable {
       const end = ends[pack];
       if (end !== undefined) order[(ends[pack] = end - 1)] = entry;
     }
-    for (const [index, pack] of this.#packs.entries()) {
-      if (!wanted(pack)) continue;
+    for (const pack of packs) {
+      const index = this.#packNumbers.get(pack);
+      if (index === undefined) continue;
       const entries = order.subarray(ends[index], ends[index + 1]);
       entries.sort((a, b) => this.#word(a, 1) - this.#word(b, 1));
       yield {

@@ -1,6 +1,7 @@
 /**
  * Storing blobs: a scope in which blobs may be claimed, sealed and packed. When it ends well, everything is durable and
- * named by index files; when it fails, what it claimed is forgotten and nothing refers to what it stored.
+ * named by index files; when it fails, what it claimed is forgotten, and nothing refers to what it stored unless its
+ * caller wants to keep that.
  *
  * Order of durability: packs, then the index that names them (restic design document, "Index Files").
  */
@@ -18,6 +19,13 @@ export interface UploadOptions {
   /** Do everything but write to the store. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** Write an index file at the latest for packs of so many bytes: what it names survives the death of the process. */
+  readonly indexEveryBytes?: number | undefined;
+  /**
+   * Asked when the upload fails: may packs that are stored be named by the index all the same? Only who still holds the
+   * lock may say so. Otherwise nothing refers to them. @default no
+   */
+  readonly keepOnFailure?: (() => boolean) | undefined;
 }
 
 /** What an upload has added; sizes in bytes. */
@@ -29,6 +37,9 @@ export interface UploadTotals {
   /** As sealed, with the entries in pack headers. */
   readonly stored: number;
 }
+
+/** Writing an index of what a failed upload has stored may take this long. */
+const KEEP_LIMIT_MS = 30_000;
 
 /** Plain bytes of small blobs gathered before they go to a worker together. */
 const BATCH_BYTES = 1 << 20;
@@ -66,8 +77,11 @@ class PlainBatch {
 export class Upload {
   readonly #indexed: IndexedRepository;
   readonly #dryRun: boolean;
+  readonly #keepOnFailure: () => boolean;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  /** Ends the writing of index files. */
+  #indexSignal: AbortSignal;
   readonly #packers: Record<BlobType, PackerPair>;
   readonly #indexer: Indexer;
   readonly #sealing: Background;
@@ -81,8 +95,10 @@ export class Upload {
     const { repository } = indexed;
     this.#indexed = indexed;
     this.#dryRun = options.dryRun ?? false;
+    this.#keepOnFailure = options.keepOnFailure ?? (() => false);
     this.#signal =
       options.signal === undefined ? this.#stop.signal : AbortSignal.any([options.signal, this.#stop.signal]);
+    this.#indexSignal = this.#signal;
     const chance = coin();
     this.#packers = {
       data: new PackerPair(repository.packSize, chance),
@@ -91,6 +107,7 @@ export class Upload {
     this.#indexer = new Indexer(
       (packs) => this.#saveIndex(packs),
       () => repository.platform.now().seconds,
+      options.indexEveryBytes,
     );
     this.#sealing = background(repository.pool.size * 2);
     this.#storing = background(repository.backend.traits.connections);
@@ -160,6 +177,11 @@ export class Upload {
   async abandon(reason: unknown): Promise<Error> {
     const failure = this.#fail(reason);
     await Promise.allSettled([...this.#sealing.running, ...this.#storing.running]);
+    if (this.#keepOnFailure()) {
+      this.#indexSignal = AbortSignal.timeout(KEEP_LIMIT_MS);
+      // What failed first is what counts.
+      await this.#indexer.flush().catch(() => undefined);
+    }
     return failure;
   }
 
@@ -210,7 +232,7 @@ export class Upload {
   async #saveIndex(packs: readonly StoredPack[]): Promise<void> {
     if (this.#dryRun) return;
     const { repository, table } = this.#indexed;
-    await repository.saveFile('index', encodeIndex(packs), { signal: this.#signal });
+    await repository.saveFile('index', encodeIndex(packs), { signal: this.#indexSignal });
     for (const pack of packs) {
       const number = table.addPack(pack.id);
       for (const { type, id, offset, length, uncompressedLength } of pack.blobs) {

@@ -38,8 +38,8 @@ const LAST_COPY = 0;
 
 /**
  * Says of every pack how much of it is in use. `reached` has 1 for each number of a needed blob in the table. Of a blob
- * with several copies one counts as used: preferably in a pack that is needed anyway, or in one of copies only, which
- * is what an interrupted prune leaves behind.
+ * with several copies one counts as used: preferably in a pack of which everything is needed, which is what an
+ * interrupted prune leaves behind, then in one that is needed anyway.
  */
 export function usageOf(table: BlobTable, reached: Uint8Array): Usage {
   const copies = new Uint8Array(table.size);
@@ -89,9 +89,23 @@ function count(sum: BlobCount, blobs: number, bytes: number): void {
   sum.bytes += bytes;
 }
 
+/**
+ * Packs whose copies are to stay come first. What a prune has written is whole, in one type, compressed and large; what
+ * it was about to remove lacks one of these.
+ */
+function byMerit(a: PackUse, b: PackUse): number {
+  return (
+    Number(a.type === 'mixed') - Number(b.type === 'mixed') ||
+    Number(a.unusedBlobs > a.duplicates) - Number(b.unusedBlobs > b.duplicates) ||
+    Number(a.uncompressed) - Number(b.uncompressed) ||
+    b.usedBytes + b.unusedBytes - (a.usedBytes + a.unusedBytes)
+  );
+}
+
 function chooseCopies(table: BlobTable, reached: Uint8Array, copies: Uint8Array, usage: Usage): void {
   const uses = new Map(usage.packs.map((use) => [use.id, use]));
-  for (const { pack, blobs } of table.byPack((id) => (uses.get(id)?.duplicates ?? 0) > 0)) {
+  const order = usage.packs.filter(({ duplicates }) => duplicates > 0).toSorted(byMerit);
+  for (const { pack, blobs } of table.contentsOf(order.map(({ id }) => id))) {
     const use = uses.get(pack);
     if (use === undefined) continue;
     for (const { type, id, length } of blobs) {

@@ -6,6 +6,7 @@ import { surveyIndexFiles } from '../index/load-index.ts';
 import type { IndexFile } from '../index/load-index.ts';
 import { IndexedRepository } from '../indexed.ts';
 import { withLock } from '../lock.ts';
+import type { RepositoryLock } from '../lock.ts';
 import type { Repository } from '../repository.ts';
 import { withUpload } from '../store/upload.ts';
 import { rootsOf } from './check-structure.ts';
@@ -34,6 +35,11 @@ export interface PruneOptions extends PruneLimits {
   readonly lock?: boolean | undefined;
   /** How long to wait for locks that are in the way, in milliseconds. @default 0 */
   readonly retryLockMs?: number | undefined;
+  /**
+   * While packs are rewritten, write an index file at the latest for so many bytes of them: after the death of the
+   * process, at most these are copied again. @default 256 MiB
+   */
+  readonly indexEveryBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The plan is made and nothing is changed yet. */
   readonly onPlan?: ((result: PruneResult) => void) | undefined;
@@ -47,30 +53,44 @@ export interface PruneResult {
   readonly problems: readonly string[];
 }
 
+const INDEX_EVERY_BYTES = 256 << 20;
+
 /** The public function of this name is in upkeep.ts, and described there. */
 export async function prune(repository: Repository, options: PruneOptions = {}): Promise<PruneResult> {
   const { signal, retryLockMs: retryMs, dryRun = false, lock = true } = options;
-  checkLimits(options, repository.config.version, repository.packSize);
-  if (options.repackUncompressed === true && repository.codecSpec.compression === 'off') {
-    throw new EngineError('bad-request', 'compression is off, so nothing can be compressed');
-  }
-  if (!dryRun && options.ignoreSnapshots !== undefined) {
-    throw new EngineError('bad-request', 'data of snapshots that are there can be left out of a dry run only');
-  }
+  checkPruneOptions(repository, options);
   if (!lock) {
     if (!dryRun) throw new EngineError('bad-request', 'only a dry run can do without a lock');
-    return pruneLocked(repository, options);
+    return pruneLocked(repository, options, undefined);
   }
   const problems: string[] = [];
   const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
   const result = await withLock(repository, { exclusive: true, retryMs, signal, onLeft }, (held) =>
-    pruneLocked(repository, { ...options, signal: held.signal }),
+    pruneLocked(repository, options, held),
   );
   return { ...result, problems: [...result.problems, ...problems] };
 }
 
-async function pruneLocked(repository: Repository, options: PruneOptions): Promise<PruneResult> {
-  const { signal, onProgress } = options;
+/** Rejects what cannot be asked for, with `bad-request`. */
+export function checkPruneOptions(repository: Repository, options: PruneOptions): void {
+  checkLimits(options, repository.config.version, repository.packSize);
+  if (options.repackUncompressed === true && repository.codecSpec.compression === 'off') {
+    throw new EngineError('bad-request', 'compression is off, so nothing can be compressed');
+  }
+  if (options.dryRun !== true && options.ignoreSnapshots !== undefined) {
+    throw new EngineError('bad-request', 'data of snapshots that are there can be left out of a dry run only');
+  }
+}
+
+/** The same for those who hold the lock; only a dry run may do without. */
+export async function pruneLocked(
+  repository: Repository,
+  unbound: PruneOptions,
+  lock: RepositoryLock | undefined,
+): Promise<PruneResult> {
+  const signal = lock?.signal ?? unbound.signal;
+  const options = { ...unbound, signal };
+  const { onProgress } = options;
   const ignored = new Set(options.ignoreSnapshots);
   const snapshots: Id[] = [];
   for await (const { name } of repository.list('snapshot', { signal })) {
@@ -93,7 +113,8 @@ async function pruneLocked(repository: Repository, options: PruneOptions): Promi
   options.onPlan?.(result);
   if (options.dryRun === true) return result;
   throwIfAborted(signal);
-  return { ...result, problems: await execute(indexed, reached, files, plan, options) };
+  const isHeld = (): boolean => lock?.lost === undefined;
+  return { ...result, problems: await execute(indexed, reached, files, plan, { ...options, isHeld }) };
 }
 
 /** Marks the numbers of all blobs that snapshots need. Anything that is missing rejects. */
@@ -124,13 +145,18 @@ async function findUsed(
   return reached;
 }
 
+interface ExecuteOptions extends PruneOptions {
+  /** Is the lock still there? */
+  readonly isHeld: () => boolean;
+}
+
 /** Carries out a plan. Resolves with what went wrong without harm. */
 async function execute(
   indexed: IndexedRepository,
   reached: Uint8Array,
   files: readonly IndexFile[],
   plan: PrunePlan,
-  options: PruneOptions,
+  options: ExecuteOptions,
 ): Promise<string[]> {
   const { repository, table } = indexed;
   const { signal, onProgress } = options;
@@ -167,16 +193,20 @@ async function execute(
   return problems;
 }
 
-/** Copies the blobs that `needed` marks out of `packs`; the new packs are indexed when it resolves, and in `copies`. */
+/**
+ * Copies the blobs that `needed` marks out of `packs`; the new packs are indexed when it resolves, and in `copies`. When
+ * it fails, those that are complete are indexed as well: the next run sees that, and copies only the rest.
+ */
 async function repack(
   indexed: IndexedRepository,
   copies: BlobTable,
   needed: Uint8Array,
   packs: ReadonlySet<Id>,
-  { signal, onProgress }: PruneOptions,
+  { signal, onProgress, indexEveryBytes = INDEX_EVERY_BYTES, isHeld }: ExecuteOptions,
 ): Promise<void> {
   const { repository } = indexed;
-  await withUpload(new IndexedRepository(repository, copies), { signal }, (upload) =>
+  const uploading = { signal, indexEveryBytes, keepOnFailure: isHeld };
+  await withUpload(new IndexedRepository(repository, copies), uploading, (upload) =>
     moveBlobs({
       from: indexed,
       to: repository,
