@@ -1,5 +1,6 @@
 /** The flags every command takes, before it or after it. */
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
+import { COMPRESSIONS } from './globals.ts';
 
 /** What the command line says, before the environment has its word. */
 export interface GlobalFlags {
@@ -33,6 +34,10 @@ export interface GlobalFlags {
 interface GlobalFlag {
   readonly flags: string;
   readonly description: string;
+  /** The words it can have. */
+  readonly choices?: readonly string[];
+  /** What holds without it. */
+  readonly preset?: string;
   apply(flags: GlobalFlags, value: string): void;
 }
 
@@ -95,7 +100,9 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
   },
   {
     flags: '--compression <mode>',
-    description: 'compression mode, one of (auto|off|fastest|better|max) (default: $RESTIC_COMPRESSION or auto)',
+    description: 'compression mode of what is added to a repository of version 2',
+    choices: COMPRESSIONS,
+    preset: '$RESTIC_COMPRESSION or auto',
     apply: (flags, value) => void (flags.compression = value),
   },
   {
@@ -169,8 +176,10 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
 
 /** Lets `command` and its own commands take the global flags; what is given lands in `flags`. */
 export function declareGlobalFlags(command: CommandUnknownOpts, flags: GlobalFlags): void {
-  for (const { flags: text, description, apply } of GLOBAL_FLAGS) {
-    const option = new Option(text, description).helpGroup('Global Flags:');
+  for (const { flags: text, description, choices, preset, apply } of GLOBAL_FLAGS) {
+    const option = new Option(text, description).helpGroup('Global Flags:').default(undefined, preset);
+    // Values are looked at when the environment has had its word.
+    if (choices !== undefined) option.choices(choices).argParser(String);
     command.addOption(option);
     command.on(`option:${option.name()}`, (value: string) => apply(flags, value));
   }

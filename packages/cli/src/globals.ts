@@ -46,7 +46,7 @@ export interface RepositorySources {
   readonly file: string | undefined;
 }
 
-const COMPRESSIONS: readonly Compression[] = ['auto', 'off', 'fastest', 'better', 'max'];
+export const COMPRESSIONS: readonly Compression[] = ['auto', 'off', 'fastest', 'better', 'max'];
 const MIB = 2 ** 20;
 const MAX_PACK_MIB = 128;
 const MAX_FPS = 60;

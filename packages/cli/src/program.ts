@@ -4,6 +4,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Start } from './context.ts';
 import { declareGlobalFlags, findOperands } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
+import { describeFlag } from './manual/manual.ts';
 
 /** Adds a command with its flags and its action to the program. */
 export type Define = (program: CommandUnknownOpts, start: Start) => CommandUnknownOpts;
@@ -172,7 +173,7 @@ export async function buildProgram(
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
-    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .configureHelp({ subcommandTerm: (command) => command.name(), optionDescription: describeFlag })
     .addHelpText('after', '\nUse "restic-engine [command] --help" for more information about a command.');
   const [first, second] = findOperands(argv);
   const wanted = first === 'help' ? second : first;

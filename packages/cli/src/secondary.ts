@@ -27,6 +27,7 @@ export interface Secondary {
 /** The flags of {@link SecondaryFlags}; `purpose` is what is copied. */
 export function addSecondaryFlags(command: CommandUnknownOpts, purpose: string): void {
   command
+    .optionsGroup('Source Repository:')
     .option('--from-repo <repository>', `source repository to copy ${purpose} from (default: $RESTIC_FROM_REPOSITORY)`)
     .option(
       '--from-repository-file <file>',

@@ -13,7 +13,7 @@ import type { Engine } from '../open.ts';
 import { createBackupReport } from '../render/backup.ts';
 import { programVersion } from '../version.ts';
 import { commandOutput } from '../values/command-output.ts';
-import { collect, parseGroupBy, splitTags } from '../values/filter.ts';
+import { collect, groupByFlag, splitTags } from '../values/filter.ts';
 import { readPatterns, readTargets } from '../values/lists.ts';
 import { parseCount, parseSize } from '../values/size.ts';
 import { parseTime } from '../values/time.ts';
@@ -64,10 +64,6 @@ const FILES_FROM_VERBATIM = new Option(
   '--files-from-verbatim <file>',
   'read the files to backup from file, one a line (can be combined with file args; can be specified multiple times)',
 ).argParser(collect);
-const GROUP_BY = new Option(
-  '-g, --group-by <group>',
-  "group snapshots by host, paths and/or tags, separated by comma (disable grouping with '') (default: host,paths)",
-).argParser(parseGroupBy);
 const PARENT = new Option(
   '--parent <snapshot>',
   'use this parent snapshot (default: latest snapshot in the group determined by --group-by and not newer than the timestamp determined by --time)',
@@ -98,9 +94,7 @@ const MANUAL: Manual = {
 
 export function defineBackup(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
   return documented(program.command('backup'), MANUAL)
-    .description(
-      'Create a new snapshot of the files and directories given as the arguments. Exit status 3: some of them could not be read, the snapshot has the others.',
-    )
+    .description('Create a new snapshot of the files and directories given as the arguments.')
     .argument('[FILE/DIR...]')
     .option('-n, --dry-run', 'do not upload or write any data, just show what would be done')
     .option('-e, --exclude <pattern>', 'exclude a pattern (can be specified multiple times)', collect)
@@ -116,7 +110,7 @@ export function defineBackup(program: CommandUnknownOpts, start: Start): Command
     .addOption(FILES_FROM_RAW)
     .addOption(FILES_FROM_VERBATIM)
     .option('-f, --force', 'force re-reading the source files/directories (overrides the "parent" flag)')
-    .addOption(GROUP_BY)
+    .addOption(groupByFlag('host,paths'))
     .option('-H, --host <hostname>', 'set the hostname for the snapshot manually (default: $RESTIC_HOST)')
     .option('--iexclude <pattern>', 'same as --exclude pattern but ignores the casing of filenames', collect)
     .option('--iexclude-file <file>', 'same as --exclude-file but ignores casing of filenames in patterns', collect)

@@ -35,7 +35,7 @@ export function defineCache(program: CommandUnknownOpts, start: Start): CommandU
     .option('--cleanup', 'remove old cache directories')
     .option(
       '--max-age <days>',
-      `max age in days for cache directories to be considered old (default: ${DEFAULT_DAYS})`,
+      'max age in days for cache directories to be considered old',
       (text) => parseCount(text),
       DEFAULT_DAYS,
     )

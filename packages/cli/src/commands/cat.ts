@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Argument, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { IndexedRepository, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
@@ -35,7 +35,7 @@ export function defineCat(program: CommandUnknownOpts, start: Start): CommandUnk
   return documented(program.command('cat'), MANUAL)
     .description('Print internal objects to stdout.')
     .usage('[options] [masterkey|config|pack ID|blob ID|snapshot ID|index ID|key ID|lock ID|tree snapshot:subfolder]')
-    .argument('[type]')
+    .addArgument(new Argument('[type]').choices(KINDS).argParser(String))
     .argument('[ID]')
     .allowExcessArguments()
     .action(async (type, id) => {

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { posix } from 'node:path';
 import process from 'node:process';
 import { pipeline } from 'node:stream/promises';
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
@@ -26,6 +26,9 @@ interface Flags extends FilterFlags {
   readonly target?: string | undefined;
 }
 
+const FORMATS = ['tar', 'zip'] as const;
+type ArchiveFormat = (typeof FORMATS)[number];
+
 const MANUAL: Manual = {
   examples: [
     { purpose: 'Print a file', words: '-r /srv/backups dump latest /home/ann/notes.txt' },
@@ -44,7 +47,12 @@ export function defineDump(program: CommandUnknownOpts, start: Start): CommandUn
     )
     .argument('[snapshotID]')
     .argument('[file]')
-    .option('-a, --archive <format>', 'set archive format as "tar" or "zip"', parseArchive, 'tar')
+    .addOption(
+      new Option('-a, --archive <format>', 'format of the archive')
+        .choices(FORMATS)
+        .argParser(parseArchive)
+        .default('tar'),
+    )
     .option('-t, --target <path>', 'write the output to target path');
   addFilterFlags(command, { latest: true });
   return command.action(async (snapshot, path, flags: Flags) => {
@@ -78,13 +86,12 @@ async function dump(context: Context, request: Request): Promise<void> {
   });
 }
 
-type ArchiveFormat = 'tar' | 'zip';
-
 function packWith(engine: Engine, format: ArchiveFormat): Engine['packTar'] {
   return format === 'zip' ? engine.packZip : engine.packTar;
 }
 
 function parseArchive(format: string): ArchiveFormat {
-  if (format === 'tar' || format === 'zip') return format;
+  const found = FORMATS.find((name) => name === format);
+  if (found !== undefined) return found;
   throw new InvalidValue(`unknown archive format "${format}"`);
 }

@@ -7,7 +7,7 @@ import type { Manual } from '../manual/manual.ts';
 import { findNamed } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
-import { addFilterFlags, collect, parseGroupBy, snapshotFilter, splitTags } from '../values/filter.ts';
+import { addFilterFlags, collect, groupByFlag, snapshotFilter, splitTags } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
 import { addPruneFlags, pruneRepository } from './prune.ts';
@@ -59,6 +59,7 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
       'Remove snapshots: those that are named, or all that a policy does not keep. Their data stays in the repository until it is pruned.',
     )
     .argument('[snapshotID...]')
+    .optionsGroup('Which to Keep:')
     .option('-l, --keep-last <n>', "keep the last n snapshots (use 'unlimited' to keep all snapshots)", parseKeep)
     .option('-H, --keep-hourly <n>', "keep the last n hourly snapshots (or 'unlimited')", parseKeep)
     .option('-d, --keep-daily <n>', "keep the last n daily snapshots (or 'unlimited')", parseKeep)
@@ -76,18 +77,14 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
   command
     .option('--keep-tag <taglist>', 'keep snapshots with this taglist (can be specified multiple times)', collect)
     .option('--unsafe-allow-remove-all', 'allow deleting all snapshots of a snapshot group')
-    .option('--hostname <hostname>', 'the old name of --host', collect)
+    .addOption(groupByFlag('host,paths'))
+    .optionsGroup('Options:')
     .option('-c, --compact', 'use compact output format')
-    .option(
-      '-g, --group-by <group>',
-      "group snapshots by host, paths and/or tags, separated by comma (disable grouping with '') (default: host,paths)",
-      parseGroupBy,
-    )
     .option('-n, --dry-run', 'do not delete anything, just print what would be done')
     .option('--prune', "automatically run the 'prune' command if snapshots have been removed");
   // -H is taken.
   addFilterFlags(command, { host: '--host <host>' });
-  addPruneFlags(command);
+  addPruneFlags(command.optionsGroup('With --prune:'));
   return command.action((ids: readonly string[], flags: Flags) => forget(start(), ids, flags));
 }
 

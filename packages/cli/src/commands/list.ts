@@ -1,4 +1,4 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Argument, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { FileType } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
@@ -6,6 +6,7 @@ import { LinePrinter } from '../line-printer.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository, withRepository } from '../open.ts';
+import { collect } from '../values/filter.ts';
 
 const FILES: Readonly<Record<string, FileType>> = {
   packs: 'data',
@@ -14,7 +15,8 @@ const FILES: Readonly<Record<string, FileType>> = {
   keys: 'key',
   locks: 'lock',
 };
-const KINDS = ['blobs', ...Object.keys(FILES)].join('|');
+const TYPES = ['blobs', ...Object.keys(FILES)];
+const KINDS = TYPES.join('|');
 
 const MANUAL: Manual = {
   examples: [{ purpose: 'Print the IDs of all snapshots', words: '-r /srv/backups list snapshots' }],
@@ -25,7 +27,7 @@ export function defineList(program: CommandUnknownOpts, start: Start): CommandUn
   return documented(program.command('list'), MANUAL)
     .description('List the objects of one type in the repository.')
     .usage(`[options] [${KINDS}]`)
-    .argument('[type...]')
+    .addArgument(new Argument('[type...]').choices(TYPES).argParser(collect))
     .action(async (kinds: readonly string[]) => {
       const context = start();
       const [kind, ...more] = kinds;

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
@@ -60,11 +60,11 @@ export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnkn
     .option('--ncdu', "output NCDU export format (pipe into 'ncdu -f -')")
     .option('--recursive', 'include files in subfolders of the listed directories')
     .option('--reverse', 'reverse sorted output')
-    .option(
-      '-s, --sort <mode>',
-      'sort output by (name|size|time=mtime|atime|ctime|extension)',
-      parseSort,
-      'name' as const,
+    .addOption(
+      new Option('-s, --sort <mode>', 'sort output by this, time is mtime')
+        .choices([...SORT_MODES, 'mtime'])
+        .argParser(parseSort)
+        .default('name'),
     );
   addFilterFlags(command, { latest: true });
   return command.action(async (snapshot, folders, flags: Flags) => {

@@ -1,4 +1,4 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { RestoreOptions } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
@@ -71,10 +71,11 @@ export function defineRestore(program: CommandUnknownOpts, start: Start): Comman
     .option('-i, --include <pattern>', 'include a pattern (can be specified multiple times)', collect)
     .option('--include-file <file>', 'read include patterns from a file (can be specified multiple times)', collect)
     .option('--include-xattr <pattern>', 'include xattr by pattern (can be specified multiple times)', collect)
-    .option(
-      '--overwrite <behavior>',
-      'overwrite behavior, one of (always|if-changed|if-newer|never) (default: always)',
-      parseOverwrite,
+    .addOption(
+      new Option('--overwrite <behavior>', 'overwrite behavior')
+        .choices(OVERWRITES)
+        .argParser(parseOverwrite)
+        .default(undefined, 'always'),
     )
     .option('--ownership-by-name', 'restore file ownership by user name and group name (except POSIX ACLs)')
     .option('--sparse', 'restore files as sparse')

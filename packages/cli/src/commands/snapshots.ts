@@ -7,7 +7,7 @@ import { findNamed } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { groupTitle, snapshotArray, snapshotTable, withSortedPaths } from '../render/snapshot.ts';
-import { addFilterFlags, parseGroupBy, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, groupByFlag, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
 
@@ -42,7 +42,7 @@ export function defineSnapshots(program: CommandUnknownOpts, start: Start): Comm
     .description('List the snapshots of the repository.')
     .argument('[snapshotID...]')
     .option('-c, --compact', 'use compact output format')
-    .option('-g, --group-by <group>', 'group snapshots by host, paths and/or tags, separated by comma', parseGroupBy)
+    .addOption(groupByFlag())
     .option('--latest <n>', 'only show the last n snapshots for each host and path', (text) =>
       parseCount(text, Number.MIN_SAFE_INTEGER),
     );

@@ -1,4 +1,4 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { SnapshotFilter, Stats, StatsMode } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { InvalidValue } from '../failure.ts';
@@ -41,7 +41,9 @@ export function defineStats(program: CommandUnknownOpts, start: Start): CommandU
 * blobs-per-file: the size of the blobs, each counted once for every path`,
     )
     .argument('[snapshotID...]')
-    .option('--mode <mode>', `counting mode, one of (${MODES.join('|')})`, parseMode, 'restore-size' as const);
+    .addOption(
+      new Option('--mode <mode>', 'counting mode').choices(MODES).argParser(parseMode).default('restore-size'),
+    );
   addFilterFlags(command);
   return command.action(async (ids: readonly string[], flags: Flags) => {
     const context = start();

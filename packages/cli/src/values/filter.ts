@@ -1,6 +1,6 @@
 /** The flags that choose snapshots. */
 import { resolve } from 'node:path';
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, SnapshotFilter } from 'restic-engine';
 import type { Environment } from '../globals.ts';
 import { InvalidValue } from '../failure.ts';
@@ -29,6 +29,7 @@ export function addFilterFlags(
   const when = latest ? ', when snapshot ID "latest" is given' : '';
   const repeated = 'can be specified multiple times';
   command
+    .optionsGroup('Which Snapshots:')
     .option(
       host,
       `only consider snapshots for this host${when} (${repeated}, use empty string to unset default value) (default: $RESTIC_HOST)`,
@@ -56,6 +57,14 @@ const GROUPS: Readonly<Record<string, GroupBy>> = {
   tag: 'tags',
   tags: 'tags',
 };
+
+/** `preset` is what holds without it. */
+export function groupByFlag(preset?: string): Option<'-g, --group-by <group>', undefined, undefined, GroupBy[]> {
+  return new Option('-g, --group-by <group>', "group snapshots by these, separated by comma (disable grouping with '')")
+    .choices(['host', 'paths', 'tags'])
+    .argParser(parseGroupBy)
+    .default(undefined, preset);
+}
 
 /** `host,paths`; the empty text groups by nothing. */
 export function parseGroupBy(text: string): GroupBy[] {
