@@ -27,6 +27,7 @@ export {
   listMigrations,
   migrate,
   prune,
+  pruneLocked,
   recover,
   repairIndex,
   repairPacks,

@@ -85,7 +85,7 @@ describe('which copy of a blob counts', () => {
   });
 
   it('the ones that a prune made of small packs, of mixed ones, and of what was not compressed', () => {
-    const small = [[data(1, 100)], [data(2, 100), data(3, 100)]];
+    const small = [[data(1, 100)], [data(2, 100), data(3, 50)]];
     const joined = [data(1, 100), data(2, 100)];
     expect(usedIn([...small, joined], [1, 2, 3])).toEqual([0, 1, 2]);
     expect(usedIn([joined, ...small], [1, 2, 3])).toEqual([2, 0, 1]);

@@ -1,6 +1,7 @@
 /** Upkeep as programs call it. What does the work is loaded at the first call: few processes ever ask. */
 import type { Id } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
+import type { RepositoryLock } from '../lock.ts';
 import type { Repository } from '../repository.ts';
 import type { CheckOptions, CheckResult } from './check.ts';
 import type { TreeCopier } from './copy-trees.ts';
@@ -44,6 +45,17 @@ export async function check(repository: Repository, options: CheckOptions = {}):
 export async function prune(repository: Repository, options: PruneOptions = {}): Promise<PruneResult> {
   const inner = await import('./prune.ts');
   return inner.prune(repository, options);
+}
+
+/** The same under an exclusive lock that is held already; only a dry run may do without one. Any option of locking is ignored. */
+export async function pruneLocked(
+  repository: Repository,
+  options: PruneOptions,
+  lock: RepositoryLock | undefined,
+): Promise<PruneResult> {
+  const inner = await import('./prune.ts');
+  inner.checkPruneOptions(repository, options);
+  return inner.pruneLocked(repository, options, lock);
 }
 
 /**
