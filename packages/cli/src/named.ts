@@ -1,13 +1,22 @@
 /** Snapshots that a person names. */
-import type { FindSnapshotOptions, Repository, SnapshotEntry } from 'restic-engine';
+import type { Code, FindSnapshotOptions, Repository, SnapshotEntry } from 'restic-engine';
 import type { Context } from './context.ts';
 import type { Engine } from './open.ts';
+import type { Ui } from './ui.ts';
 
 export interface NamedOptions extends FindSnapshotOptions {
   readonly ids: readonly string[];
 }
 
-/** Each snapshot once, in the order of the names; a name without a snapshot is no failure, but told. */
+/** What keeps a snapshot from being found or read. */
+const IGNORED: ReadonlySet<Code> = new Set<Code>(['not-found', 'ambiguous', 'corrupt', 'too-large', 'unsupported']);
+
+/** A snapshot is left out, and the others are not worse for it. */
+export function tellIgnored(ui: Ui, id: string, error: Error): void {
+  ui.warn(`Ignoring "${id}": ${error.message}`);
+}
+
+/** Each snapshot once, in the order of the names; a name without a snapshot, or of one that is damaged, is no failure, but told. */
 export async function findNamed(
   { ui }: Context,
   repository: Repository,
@@ -20,9 +29,22 @@ export async function findNamed(
       const { snapshot } = await engine.findSnapshot(repository, id, options);
       found.set(snapshot.id, snapshot);
     } catch (error) {
-      if (!engine.EngineError.is(error, 'not-found') && !engine.EngineError.is(error, 'ambiguous')) throw error;
-      ui.warn(`Ignoring "${id}": ${error.message}`);
+      if (!engine.EngineError.is(error) || !IGNORED.has(error.code)) throw error;
+      tellIgnored(ui, id, error);
     }
   }
   return [...found.values()];
+}
+
+/** Those that are named, or all that pass the filter. */
+export async function chooseSnapshots(
+  context: Context,
+  repository: Repository,
+  engine: Engine,
+  options: NamedOptions,
+): Promise<SnapshotEntry[]> {
+  if (options.ids.length > 0) return findNamed(context, repository, engine, options);
+  const { filter, signal } = options;
+  const onBroken = (id: string, error: Error): void => tellIgnored(context.ui, id, error);
+  return Array.fromAsync(engine.listSnapshots(repository, { filter, onBroken, signal }));
 }

@@ -1,6 +1,6 @@
 /** Finding snapshots: by id, by the beginning of an id, or the latest that passes a filter. */
 import { compareTimestamps, decodeSnapshot, EngineError, isId } from '@restic-engine/repo-format';
-import type { Call, Id, Snapshot, Timestamp } from '@restic-engine/repo-format';
+import type { Call, Code, Id, Snapshot, Timestamp } from '@restic-engine/repo-format';
 import type { Repository } from '@restic-engine/repository';
 
 /** A snapshot and the name of its file. */
@@ -60,6 +60,9 @@ export async function* listSnapshots(
   }
 }
 
+/** How a snapshot file may be damaged. */
+const DAMAGES: ReadonlySet<Code> = new Set<Code>(['corrupt', 'too-large', 'unsupported']);
+
 async function loadUnlessBroken(
   repository: Repository,
   id: Id,
@@ -68,7 +71,7 @@ async function loadUnlessBroken(
   try {
     return await loadSnapshot(repository, id, { signal });
   } catch (error) {
-    if (onBroken === undefined || !EngineError.is(error, 'corrupt')) throw error;
+    if (onBroken === undefined || !EngineError.is(error) || !DAMAGES.has(error.code)) throw error;
     onBroken(id, error);
     return undefined;
   }

@@ -4,13 +4,15 @@ import type { Id } from '@restic-engine/repo-format';
 import { withLock } from '@restic-engine/repository';
 import type { Repository } from '@restic-engine/repository';
 import { selectSnapshots } from './find.ts';
-import type { SnapshotEntry, SnapshotFilter } from './find.ts';
+import type { ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from './find.ts';
 import type { SnapshotFailure } from './forget/remove.ts';
 
 export interface TagOptions {
   /** Ids, unique beginnings of ids, or `latest`. @default all that pass the filter */
   readonly ids?: readonly string[] | undefined;
   readonly filter?: SnapshotFilter | undefined;
+  /** Takes snapshots that are damaged, which are left out then unless they are named. @default they reject */
+  readonly onBroken?: ListSnapshotsOptions['onBroken'];
   /** These instead of the present tags, none if empty; not together with `add` and `remove`. */
   readonly set?: readonly string[] | undefined;
   readonly add?: readonly string[] | undefined;
@@ -43,13 +45,13 @@ export interface TagResult {
  */
 export async function tag(repository: Repository, options: TagOptions): Promise<TagResult> {
   checkOptions(options);
-  const { ids, filter, signal, retryLockMs: retryMs } = options;
+  const { ids, filter, onBroken, signal, retryLockMs: retryMs } = options;
   const problems: string[] = [];
   const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
   return withLock(repository, { exclusive: true, retryMs, signal, onLeft }, async (lock) => {
     const changed: ReplacedSnapshot[] = [];
     const failed: SnapshotFailure[] = [];
-    for (const snapshot of await selectSnapshots(repository, { ids, filter, signal: lock.signal })) {
+    for (const snapshot of await selectSnapshots(repository, { ids, filter, onBroken, signal: lock.signal })) {
       const tags = newTags(snapshot.tags ?? [], options);
       if (tags === undefined) continue;
       try {

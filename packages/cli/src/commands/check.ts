@@ -137,8 +137,11 @@ async function chosenSnapshots(
   }
   if ([filter.hosts, filter.tags, filter.paths].every((list) => list === undefined || list.length === 0))
     return undefined;
-  const snapshots = await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }));
-  return snapshots.map(({ id }) => id);
+  // No filter can tell whether damaged ones are meant.
+  const found: Id[] = [];
+  const onBroken = (id: Id): void => void found.push(id);
+  for await (const { id } of engine.listSnapshots(repository, { filter, onBroken, signal })) found.push(id);
+  return found;
 }
 
 function dataTitle(readData: Request['readData']): string | undefined {

@@ -3,7 +3,7 @@ import type { CopyEvent, CopyResult, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { findNamed, tellIgnored } from '../named.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
@@ -75,6 +75,7 @@ async function copySnapshots(
   return await engine.copy(source, target, {
     ids: named?.map(({ id }) => id),
     filter,
+    onBroken: (id, error) => tellIgnored(ui, id, error),
     lockSource: globals.lock,
     retryLockMs: globals.retryLockMs,
     signal,

@@ -5,7 +5,7 @@ import { Fatal } from '../failure.ts';
 import { LinePrinter } from '../line-printer.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { chooseSnapshots } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { idJson, idText, nodeJson, nodeText } from '../render/find.ts';
@@ -75,10 +75,7 @@ async function find(context: Context, patterns: readonly string[], flags: Flags)
     const wanted = kinds === 0 ? undefined : wantedIds(indexed, patterns, flags);
     const filter = snapshotFilter(flags, context.env);
     const { snapshot: ids = [] } = flags;
-    const chosen =
-      ids.length === 0
-        ? await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }))
-        : await findNamed(context, repository, engine, { ids, filter, signal });
+    const chosen = await chooseSnapshots(context, repository, engine, { ids, filter, signal });
     const oldestFirst = chosen.toSorted((a, b) => engine.compareTimestamps(a.time, b.time) || (a.id < b.id ? -1 : 1));
     const snapshots = reverse ? oldestFirst : oldestFirst.toReversed();
     const search: Search = { engine, indexed, snapshots, signal, output: new LinePrinter(ui, engine) };

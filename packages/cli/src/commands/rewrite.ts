@@ -4,7 +4,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { findNamed, tellIgnored } from '../named.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
@@ -85,6 +85,7 @@ async function rewrite(context: Context, ids: readonly string[], flags: Flags): 
             ...changes,
             ids: named?.map(({ id }) => id),
             filter,
+            onBroken: (id, error) => tellIgnored(ui, id, error),
             dryRun,
             forget,
             retryLockMs: globals.retryLockMs,

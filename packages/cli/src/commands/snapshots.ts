@@ -1,9 +1,9 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { GroupBy, GroupKey, SnapshotEntry, SnapshotFilter } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { chooseSnapshots } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { groupTitle, snapshotArray, snapshotTable, withSortedPaths } from '../render/snapshot.ts';
@@ -23,6 +23,7 @@ interface Flags extends FilterFlags {
   readonly compact?: true | undefined;
   readonly groupBy?: readonly GroupBy[] | undefined;
   readonly latest?: number | undefined;
+  readonly last?: true | undefined;
 }
 
 const MANUAL: Manual = {
@@ -43,13 +44,16 @@ export function defineSnapshots(program: CommandUnknownOpts, start: Start): Comm
     .argument('[snapshotID...]')
     .option('-c, --compact', 'use compact output format')
     .addOption(groupByFlag())
+    .addOption(new Option('--last', 'the old name of --latest 1').hideHelp())
     .option('--latest <n>', 'only show the last n snapshots for each host and path', (text) =>
       parseCount(text, Number.MIN_SAFE_INTEGER),
     );
   addFilterFlags(command);
   return command.action(async (ids, flags: Flags) => {
     const context = start();
-    const { groupBy = [], compact = false, latest } = flags;
+    const { groupBy = [], compact = false, last } = flags;
+    if (last) context.ui.warn('Flag --last has been deprecated, use --latest 1');
+    const latest = flags.latest ?? (last ? 1 : undefined);
     await snapshots(context, { ids, filter: snapshotFilter(flags, context.env), groupBy, compact, latest });
   });
 }
@@ -58,10 +62,7 @@ async function snapshots(context: Context, request: Request): Promise<void> {
   const { ui } = context;
   const { ids, filter, groupBy } = request;
   await withLockedRepository(context, async (repository, engine, signal) => {
-    const found =
-      ids.length === 0
-        ? await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }))
-        : await findNamed(context, repository, engine, { ids, filter, signal });
+    const found = await chooseSnapshots(context, repository, engine, { ids, filter, signal });
     const sorted = found
       .map((snapshot) => withSortedPaths(engine, snapshot))
       .toSorted((a, b) => engine.compareTimestamps(a.time, b.time));

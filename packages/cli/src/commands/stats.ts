@@ -4,7 +4,7 @@ import type { Context, Start } from '../context.ts';
 import { InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { chooseSnapshots } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
@@ -56,10 +56,7 @@ async function stats(context: Context, { ids, filter, mode }: Request): Promise<
   await withLockedRepository(context, async (repository, engine, signal) => {
     const indexed = await repository.loadIndex({ signal });
     if (!ui.json) ui.line('scanning...');
-    const snapshots =
-      ids.length === 0
-        ? await Array.fromAsync(engine.listSnapshots(repository, { filter, signal }))
-        : await findNamed(context, repository, engine, { ids, filter, signal });
+    const snapshots = await chooseSnapshots(context, repository, engine, { ids, filter, signal });
     const oldestFirst = snapshots.toSorted((a, b) => engine.compareTimestamps(a.time, b.time));
     const result = await engine.stats(indexed, oldestFirst, { mode, signal });
     if (ui.json) ui.line(statsJson(result));

@@ -3,7 +3,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { findNamed, tellIgnored } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { addFilterFlags, collect, snapshotFilter, splitTags } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
@@ -59,6 +59,7 @@ async function tag(context: Context, ids: readonly string[], flags: Flags): Prom
       : await engine.tag(repository, {
           ids: named?.map(({ id }) => id),
           filter,
+          onBroken: (id, error) => tellIgnored(ui, id, error),
           ...(set.length > 0 ? { set: wanted.set } : { add: wanted.add, remove: wanted.remove }),
           retryLockMs: globals.retryLockMs,
           signal,

@@ -11,6 +11,7 @@ export interface ParentQuery {
   readonly hostname: string;
   readonly paths: readonly string[];
   readonly time: Timestamp;
+  readonly tracker: Tracker;
   readonly signal: AbortSignal;
 }
 
@@ -24,14 +25,18 @@ export async function findParent(
   query: ParentQuery,
 ): Promise<SnapshotEntry | undefined> {
   if (options.force === true) return undefined;
-  const { hostname, paths, time, signal } = query;
+  const { hostname, paths, time, tracker, signal } = query;
   const groupBy: readonly GroupBy[] = options.groupBy ?? ['host', 'paths'];
   const filter: SnapshotFilter = {
     hosts: groupBy.includes('host') ? [hostname] : [],
     paths: groupBy.includes('paths') ? paths : [],
     tags: groupBy.includes('tags') ? [options.tags ?? []] : [],
   };
-  if (options.parent === undefined) return findLatest(repository, { filter, notAfter: time, signal });
+  if (options.parent === undefined) {
+    // Damage in old snapshots must not stop new ones.
+    const onBroken = (id: Id, error: EngineError): void => tracker.problem(`Ignoring "${id}": ${error.message}`);
+    return findLatest(repository, { filter, notAfter: time, signal, onBroken });
+  }
   return (await findSnapshot(repository, options.parent, { filter, notAfter: time, signal })).snapshot;
 }
 
@@ -40,7 +45,7 @@ const DAMAGES: ReadonlySet<Code> = new Set<Code>(['corrupt', 'not-found', 'out-o
 
 /**
  * The nodes of a tree of the parent snapshot; none without one, and none if it is damaged: its directory is then read
- * anew. Damage in old snapshots must not stop new ones.
+ * anew.
  */
 export async function parentNodes(
   indexed: IndexedRepository,

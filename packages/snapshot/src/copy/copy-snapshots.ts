@@ -4,7 +4,7 @@ import type { Id } from '@restic-engine/repo-format';
 import { inParallel, treeCopier, withLock, withUpload } from '@restic-engine/repository';
 import type { IndexedRepository, MissingBlobs, Repository, TreeCopier, UploadTotals } from '@restic-engine/repository';
 import { selectSnapshots } from '../find.ts';
-import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
+import type { ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from '../find.ts';
 import { isSameBackup, snapshotsByOrigin } from './same-snapshot.ts';
 
 /** Where a copy is: index files of both repositories, trees that are looked at, packs that are read. */
@@ -32,6 +32,8 @@ export interface CopyOptions {
   /** Ids, unique beginnings of ids, or `latest`. @default all that pass the filter, the oldest first */
   readonly ids?: readonly string[] | undefined;
   readonly filter?: SnapshotFilter | undefined;
+  /** Takes snapshots that are damaged, which are left out then unless they are named. @default they reject */
+  readonly onBroken?: ListSnapshotsOptions['onBroken'];
   /** Lock the source against removals; the target always is. @default true */
   readonly lockSource?: boolean | undefined;
   /** How long to wait for locks that are in the way, in milliseconds. @default 0 */
@@ -88,8 +90,8 @@ async function copyLocked(
   options: CopyOptions,
   limits: BatchLimits,
 ): Promise<Omit<CopyResult, 'problems'>> {
-  const { ids, filter, signal, onSnapshot, onProgress } = options;
-  const chosen = await selectSnapshots(source, { ids, filter, signal });
+  const { ids, filter, onBroken, signal, onSnapshot, onProgress } = options;
+  const chosen = await selectSnapshots(source, { ids, filter, onBroken, signal });
   if (ids === undefined || ids.length === 0) chosen.sort((a, b) => compareTimestamps(a.time, b.time));
   const present = await snapshotsByOrigin(target, { signal });
   const skipped: CopiedSnapshot[] = [];

@@ -6,7 +6,7 @@ import type { Repository, Upload } from '@restic-engine/repository';
 import { asTimestamp } from '../backup/as-timestamp.ts';
 import { snapshotsByOrigin } from '../copy/same-snapshot.ts';
 import { selectSnapshots } from '../find.ts';
-import type { SnapshotEntry, SnapshotFilter } from '../find.ts';
+import type { ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from '../find.ts';
 import type { SnapshotFailure } from '../forget/remove.ts';
 import { compileSelector } from '../restore/select.ts';
 import type { SelectorOptions } from '../restore/select.ts';
@@ -32,6 +32,8 @@ export interface RewriteOptions extends SelectorOptions {
   /** Ids, unique beginnings of ids, or `latest`. @default all that pass the filter */
   readonly ids?: readonly string[] | undefined;
   readonly filter?: SnapshotFilter | undefined;
+  /** Takes snapshots that are damaged, which are left out then unless they are named. @default they reject */
+  readonly onBroken?: ListSnapshotsOptions['onBroken'];
   readonly newHost?: string | undefined;
   /** A date in the zone of the platform, a text as it is. */
   readonly newTime?: Date | Timestamp | undefined;
@@ -109,8 +111,8 @@ async function rewriteLocked(
   plan: Plan,
   options: RewriteOptions,
 ): Promise<Omit<RewriteResult, 'problems'>> {
-  const { ids, filter, signal, dryRun = false } = options;
-  const snapshots = await selectSnapshots(repository, { ids, filter, signal });
+  const { ids, filter, onBroken, signal, dryRun = false } = options;
+  const snapshots = await selectSnapshots(repository, { ids, filter, onBroken, signal });
   const job: Job = { repository, plan, options, failed: [], changed: [], present: undefined };
   if (plan.choice === undefined) {
     const changes = snapshots.flatMap((snapshot) => {
