@@ -189,6 +189,7 @@ export type {
   ForgetByPolicyOptions,
   ForgetGroup,
   ForgetOptions,
+  ForgetPruneOptions,
   ForgetResult,
   KeepCount,
   KeepPolicy,

@@ -24,6 +24,7 @@ export type { SealedBatch } from './store/sealed-batch.ts';
 // upkeep
 export {
   check,
+  checkPruneOptions,
   listMigrations,
   migrate,
   prune,

@@ -54,6 +54,7 @@ export type {
   ForgetByPolicyOptions,
   ForgetGroup,
   ForgetOptions,
+  ForgetPruneOptions,
   ForgetResult,
 } from './forget/forget.ts';
 export { applyPolicy } from './forget/policy.ts';

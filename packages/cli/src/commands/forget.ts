@@ -10,7 +10,7 @@ import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
 import { addFilterFlags, collect, groupByFlag, snapshotFilter, splitTags } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
-import { addPruneFlags, pruneRepository } from './prune.ts';
+import { addPruneFlags, toldPrune } from './prune.ts';
 import type { PruneFlags } from './prune.ts';
 
 interface Flags extends FilterFlags, PruneFlags {
@@ -105,36 +105,40 @@ async function forget(context: Context, ids: readonly string[], flags: Flags): P
             ...common,
             ids: (await findNamed(context, repository, engine, { ids, filter, signal })).map(({ id }) => id),
           };
-    const result = await engine.forget(repository, options);
-    if (ui.json) {
-      if (result.groups.length > 0) ui.line(forgetJson(engine, result.groups, groupBy));
-    } else {
-      if (ids.length === 0) ui.say(`Applying Policy: ${describePolicy(policy)}`);
-      for (const group of result.groups) {
-        for (const line of forgetLines(engine, group, { groupBy, compact, title: ui.verbosity > 1 })) ui.say(line);
+    using told = flags.prune === true ? toldPrune(context, flags, dryRun) : undefined;
+    const onForgotten = (result: ForgetResult): void => {
+      if (ui.json) {
+        if (result.groups.length > 0) ui.line(forgetJson(engine, result.groups, groupBy));
+      } else {
+        if (ids.length === 0) ui.say(`Applying Policy: ${describePolicy(policy)}`);
+        for (const group of result.groups) {
+          for (const line of forgetLines(engine, group, { groupBy, compact, title: ui.verbosity > 1 })) ui.say(line);
+        }
       }
-    }
-    report(context, result, dryRun);
-    const { removed } = result;
-    if (flags.prune !== true || removed.length === 0) return;
-    const done = dryRun ? 'would be removed, running prune dry run' : 'have been removed, running prune';
-    ui.say(`${removed.length} snapshots ${done}`);
-    await pruneRepository(context, repository, engine, flags, {
-      dryRun,
-      ignoreSnapshots: dryRun ? removed : undefined,
+      report(context, result, dryRun);
+      const { removed, failed } = result;
+      if (told === undefined || removed.length === 0 || failed.length > 0) return;
+      const done = dryRun ? 'would be removed, running prune dry run' : 'have been removed, running prune';
+      ui.say(`${removed.length} snapshots ${done}`);
+    };
+    const { pruned, failed, problems } = await engine.forget(repository, {
+      ...options,
+      prune: told?.options,
+      onForgotten,
     });
+    if (pruned !== undefined) told?.finish(pruned);
+    for (const problem of problems) ui.warn(problem);
+    if (failed.length > 0) throw new Incomplete(3, 'failed to remove one or more snapshots');
   });
 }
 
-function report({ ui }: Context, { removed, failed, problems }: ForgetResult, dryRun: boolean): void {
+function report({ ui }: Context, { removed, failed }: ForgetResult, dryRun: boolean): void {
   if (dryRun && removed.length > 0) {
     ui.say(`Would have removed the following snapshots:\n{${removed.map((id) => id.slice(0, 8)).join(' ')}}\n`);
   } else if (removed.length > 0) {
     ui.say(`${removed.length} / ${removed.length + failed.length} files deleted`);
   }
-  for (const problem of problems) ui.warn(problem);
   for (const { id, error } of failed) ui.warn(`unable to remove snapshot/${id} from the repository: ${error.message}`);
-  if (failed.length > 0) throw new Incomplete(3, 'failed to remove one or more snapshots');
 }
 
 function policyOf(flags: Flags): KeepPolicy {

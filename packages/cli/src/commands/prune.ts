@@ -1,11 +1,10 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { PruneLimits, PruneOptions, PruneStats, Repository } from 'restic-engine';
+import type { ForgetPruneOptions, PruneLimits, PruneResult, PruneStats } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
-import type { Engine } from '../open.ts';
 import { formatBytes, formatPercent } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
@@ -27,10 +26,17 @@ export function definePrune(program: CommandUnknownOpts, start: Start): CommandU
     .description('Remove data that no snapshot needs any more.')
     .option('-n, --dry-run', 'do not modify the repository, just print what would be done');
   addPruneFlags(command);
-  return command.action((flags: PruneFlags & { readonly dryRun?: true | undefined }) => {
-    const { dryRun = false, ...limits } = flags;
-    return prune(start(), dryRun, limits);
-  });
+  command.option(
+    '--unsafe-recover-no-free-space <repository>',
+    "UNSAFE, READ THE DOCUMENTATION BEFORE USING! Try to recover a repository stuck with no free space. Do not use without trying out 'prune --max-repack-size 0' first.",
+  );
+  return command.action((flags: Flags) => prune(start(), flags));
+}
+
+interface Flags extends PruneFlags {
+  readonly dryRun?: true | undefined;
+  /** The repository's id; empty for none. */
+  readonly unsafeRecoverNoFreeSpace?: string | undefined;
 }
 
 export interface PruneFlags extends PruneLimits {
@@ -66,50 +72,66 @@ export function parseUnused(text: string): NonNullable<PruneLimits['maxUnused']>
   return `${Number(percent)}%`;
 }
 
-async function prune(context: Context, dryRun: boolean, flags: PruneFlags): Promise<void> {
-  if (!context.globals.lock && !dryRun)
+async function prune(context: Context, flags: Flags): Promise<void> {
+  const { dryRun = false, unsafeRecoverNoFreeSpace: forced = '' } = flags;
+  const { globals, signal } = context;
+  if (!globals.lock && !dryRun)
     throw new Fatal('--no-lock is only applicable in combination with --dry-run for prune command');
-  await withRepository(context, (repository, engine) =>
-    pruneRepository(context, repository, engine, flags, { dryRun }),
-  );
+  await withRepository(context, async (repository, engine) => {
+    const { id } = repository.config;
+    if (forced !== '' && forced !== id) throw new Fatal(`must pass id '${id}' to --unsafe-recover-no-free-space`);
+    using told = toldPrune(context, flags, dryRun);
+    const result = await engine.prune(repository, {
+      ...told.options,
+      dryRun,
+      unsafeRecoverNoFreeSpace: forced === '' ? undefined : forced,
+      lock: globals.lock,
+      retryLockMs: globals.retryLockMs,
+      signal,
+    });
+    told.finish(result);
+  });
 }
 
-/** Prunes and tells of it. */
-export async function pruneRepository(
-  { globals, signal, ui }: Context,
-  repository: Repository,
-  engine: Engine,
+/** A prune as its flags want it, and told to the user. */
+export interface ToldPrune extends Disposable {
+  readonly options: ForgetPruneOptions;
+  finish(result: PruneResult): void;
+}
+
+export function toldPrune(
+  { ui }: Context,
   { repackSmall, maxUnused, maxRepackSize, repackCacheableOnly, repackSmallerThan, repackUncompressed }: PruneFlags,
-  { dryRun = false, ignoreSnapshots }: Pick<PruneOptions, 'dryRun' | 'ignoreSnapshots'>,
-): Promise<void> {
+  dryRun: boolean,
+): ToldPrune {
   if (repackSmall === true) {
     ui.warn('--repack-small is deprecated: small packs are repacked anyway, --repack-smaller-than says which');
   }
-  using report = createPhaseReport(ui, {
+  const report = createPhaseReport(ui, {
     index: { title: 'loading indexes...', counts: 'index files loaded' },
     trees: { title: 'finding data that is still in use', counts: 'trees' },
     repack: { counts: 'packs repacked' },
     'remove-index': { counts: 'old indexes deleted' },
     'remove-packs': { counts: 'files deleted' },
   });
-  const { stats, problems } = await engine.prune(repository, {
-    maxUnused,
-    maxRepackSize,
-    repackCacheableOnly,
-    repackSmallerThan,
-    repackUncompressed,
-    dryRun,
-    ignoreSnapshots,
-    lock: globals.lock,
-    retryLockMs: globals.retryLockMs,
-    signal,
-    onProgress: (progress) => report.onProgress(progress),
-    onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
-  });
-  report.finish();
-  for (const problem of problems) ui.warn(problem);
-  if (ui.json) ui.line(summaryJson(stats));
-  else if (!dryRun) ui.say('done');
+  return {
+    options: {
+      maxUnused,
+      maxRepackSize,
+      repackCacheableOnly,
+      repackSmallerThan,
+      repackUncompressed,
+      onProgress: (progress) => report.onProgress(progress),
+      onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
+    },
+    finish({ stats, problems }) {
+      report.finish();
+      for (const problem of problems) ui.warn(problem);
+      if (ui.json) ui.line(summaryJson(stats));
+      else if (!dryRun) ui.say('done');
+    },
+    [Symbol.dispose]: () => report[Symbol.dispose](),
+  };
 }
 
 function tellStats(ui: Ui, { blobs, bytes, packs }: PruneStats, dryRun: boolean): void {

@@ -16,7 +16,7 @@ import { sentenceOf } from './problems.ts';
 import { blobsToCopy, incomplete, usageOf } from './prune-packs.ts';
 import { checkLimits, Planner } from './prune-plan.ts';
 import type { PruneLimits, PrunePlan, PruneStats } from './prune-plan.ts';
-import { namesTwice, replacePacks } from './rewrite-index.ts';
+import { namesTwice, replacePacks, rewriteIndex } from './rewrite-index.ts';
 import { walkTrees } from './walk-trees.ts';
 
 /** Where a prune is; files and trees are counted. */
@@ -40,6 +40,12 @@ export interface PruneOptions extends PruneLimits {
    * process, at most these are copied again. @default 256 MiB
    */
   readonly indexEveryBytes?: number | undefined;
+  /**
+   * Works where the store has no room at all: nothing is rewritten, and the old index is removed before the packs and a
+   * new one written after them. Should the process die in between, `repairIndex` must make it anew. So that nobody asks
+   * for this by accident, it must be the id in the repository's config.
+   */
+  readonly unsafeRecoverNoFreeSpace?: Id | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The plan is made and nothing is changed yet. */
   readonly onPlan?: ((result: PruneResult) => void) | undefined;
@@ -77,6 +83,10 @@ export function checkPruneOptions(repository: Repository, options: PruneOptions)
   if (options.repackUncompressed === true && repository.codecSpec.compression === 'off') {
     throw new EngineError('bad-request', 'compression is off, so nothing can be compressed');
   }
+  const { id } = repository.config;
+  if (options.unsafeRecoverNoFreeSpace !== undefined && options.unsafeRecoverNoFreeSpace !== id) {
+    throw new EngineError('bad-request', `recovering without free space needs the id of the repository, ${id}`);
+  }
   if (options.dryRun !== true && options.ignoreSnapshots !== undefined) {
     throw new EngineError('bad-request', 'data of snapshots that are there can be left out of a dry run only');
   }
@@ -107,7 +117,8 @@ export async function pruneLocked(
   const stored = new Map<Id, number>();
   for await (const { name, size } of repository.list('data', { signal })) stored.set(name, size);
 
-  const planner = new Planner(usageOf(table, reached), options, repository.config.version);
+  const limits = options.unsafeRecoverNoFreeSpace === undefined ? options : { ...options, maxRepackSize: 0 };
+  const planner = new Planner(usageOf(table, reached), limits, repository.config.version);
   const { plan, stats } = planner.decide(stored);
   const result: PruneResult = { plan, stats, problems: [] };
   options.onPlan?.(result);
@@ -178,6 +189,10 @@ async function execute(
   const without = new Set([...leaving, ...plan.missing]);
   if (without.size === 0 && !namesTwice(files)) return problems;
 
+  if (options.unsafeRecoverNoFreeSpace !== undefined) {
+    await replaceIndexAround(indexed, files, without, options, () => removePacks(leaving));
+    return problems;
+  }
   const copies = new BlobTable();
   if (plan.repack.size > 0) {
     await repack(indexed, copies, blobsToCopy(table, reached, without), plan.repack, options);
@@ -191,6 +206,29 @@ async function execute(
   });
   await removePacks(leaving);
   return problems;
+}
+
+/** Removes the index, does `work`, and writes an index without some packs, however the work ends. */
+async function replaceIndexAround(
+  { repository, table }: IndexedRepository,
+  files: readonly IndexFile[],
+  without: ReadonlySet<Id>,
+  { signal, isHeld, onProgress }: ExecuteOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  const places = repository.backend.traits.connections;
+  const left = new Set(files.map(({ id }) => id));
+  try {
+    await inParallel([...left], { places, signal }, async (id) => {
+      await repository.removeFile('index', id, { signal });
+      left.delete(id);
+      onProgress?.({ phase: 'remove-index', done: files.length - left.size, total: files.length });
+    });
+    await work();
+  } finally {
+    // Without a lock, others may have removed what it would name.
+    if (isHeld()) await rewriteIndex(repository, { files: [], obsolete: [...left], sources: [{ table, without }] });
+  }
 }
 
 /**

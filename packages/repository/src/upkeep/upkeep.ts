@@ -47,14 +47,19 @@ export async function prune(repository: Repository, options: PruneOptions = {}):
   return inner.prune(repository, options);
 }
 
-/** The same under an exclusive lock that is held already; only a dry run may do without one. Any option of locking is ignored. */
+/** For those who prune under a lock of their own: rejects what cannot be asked for, with `bad-request`. */
+export async function checkPruneOptions(repository: Repository, options: PruneOptions): Promise<void> {
+  const inner = await import('./prune.ts');
+  inner.checkPruneOptions(repository, options);
+}
+
+/** `prune` under an exclusive lock that is held already, with options that were checked. Only a dry run needs none. */
 export async function pruneLocked(
   repository: Repository,
   options: PruneOptions,
   lock: RepositoryLock | undefined,
 ): Promise<PruneResult> {
   const inner = await import('./prune.ts');
-  inner.checkPruneOptions(repository, options);
   return inner.pruneLocked(repository, options, lock);
 }
 

@@ -1,8 +1,8 @@
 /** Removing snapshots, by name or by what a policy does not keep. Their data stays until it is pruned. */
 import { EngineError } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
-import { withLock } from '@restic-engine/repository';
-import type { Repository } from '@restic-engine/repository';
+import { checkPruneOptions, pruneLocked, withLock } from '@restic-engine/repository';
+import type { PruneOptions, PruneResult, Repository, RepositoryLock } from '@restic-engine/repository';
 import { selectSnapshots } from '../find.ts';
 import type { GroupBy, SnapshotEntry, SnapshotFilter } from '../find.ts';
 import { groupSnapshots } from '../group.ts';
@@ -11,6 +11,12 @@ import { applyPolicy, isEmptyPolicy } from './policy.ts';
 import type { KeepPolicy, PolicyResult } from './policy.ts';
 import { removeSnapshots } from './remove.ts';
 import type { SnapshotFailure } from './remove.ts';
+
+/** How to prune afterwards. */
+export type ForgetPruneOptions = Omit<
+  PruneOptions,
+  'dryRun' | 'ignoreSnapshots' | 'lock' | 'retryLockMs' | 'signal' | 'unsafeRecoverNoFreeSpace'
+>;
 
 interface ForgetCommonOptions {
   /** Which snapshots the policy, or `latest`, is about. */
@@ -21,7 +27,14 @@ interface ForgetCommonOptions {
   readonly lock?: boolean | undefined;
   /** How long to wait for locks that are in the way, in milliseconds. @default 0 */
   readonly retryLockMs?: number | undefined;
+  /**
+   * Prune under the same lock, if snapshots were removed and none that should have been is left; a dry run makes the
+   * plan. @default do not
+   */
+  readonly prune?: ForgetPruneOptions | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Snapshots are removed, and pruning is next. */
+  readonly onForgotten?: ((result: ForgetResult) => void) | undefined;
 }
 
 export interface ForgetByIdOptions extends ForgetCommonOptions {
@@ -56,14 +69,17 @@ export interface ForgetResult {
   readonly failed: readonly SnapshotFailure[];
   /** What else went wrong, for people. */
   readonly problems: readonly string[];
+  /** What pruning did, where that was asked for and there was a reason. */
+  readonly pruned?: PruneResult | undefined;
 }
 
 /**
- * Removes snapshots under an exclusive lock. A snapshot that cannot be removed is in `failed`; the others go.
+ * Removes snapshots under an exclusive lock, and with `prune` what only they needed. A snapshot that cannot be removed
+ * is in `failed`; the others go.
  *
  * Rejects with `bad-request` for an empty policy (see `unsafeAllowRemoveAll`) and for one that would leave nothing of a
  * group — then nothing at all is removed — and with `locked`, `not-found`, `ambiguous`, `aborted`, and `corrupt` if a
- * snapshot cannot be read.
+ * snapshot cannot be read. When pruning rejects (see `prune`), the snapshots are gone: `onForgotten` has told which.
  *
  * @example
  * ```ts
@@ -73,13 +89,30 @@ export interface ForgetResult {
 export async function forget(repository: Repository, options: ForgetOptions): Promise<ForgetResult> {
   checkOptions(options);
   const { signal, retryLockMs: retryMs } = options;
-  if (options.lock === false) return forgetLocked(repository, options, signal ?? new AbortController().signal);
+  if (options.prune !== undefined) await checkPruneOptions(repository, options.prune);
+  if (options.lock === false) return forgetAndPrune(repository, options, undefined);
   const problems: string[] = [];
   const onLeft = (error: unknown): void => void problems.push(`the lock could not be removed: ${String(error)}`);
   const result = await withLock(repository, { exclusive: true, retryMs, signal, onLeft }, (lock) =>
-    forgetLocked(repository, options, lock.signal),
+    forgetAndPrune(repository, options, lock),
   );
-  return { ...result, problems };
+  return { ...result, problems: [...result.problems, ...problems] };
+}
+
+async function forgetAndPrune(
+  repository: Repository,
+  options: ForgetOptions,
+  lock: RepositoryLock | undefined,
+): Promise<ForgetResult> {
+  const signal = lock?.signal ?? options.signal ?? new AbortController().signal;
+  const result = await forgetLocked(repository, options, signal);
+  options.onForgotten?.(result);
+  const { removed, failed } = result;
+  if (options.prune === undefined || removed.length === 0 || failed.length > 0) return result;
+  const { dryRun = false } = options;
+  const ignoreSnapshots = dryRun ? removed : undefined;
+  const pruned = await pruneLocked(repository, { ...options.prune, dryRun, ignoreSnapshots, signal }, lock);
+  return { ...result, pruned };
 }
 
 function checkOptions(options: ForgetOptions): void {
