@@ -24,3 +24,14 @@ export function randomFrom(seed: number): Random {
     },
   };
 }
+
+/** One of the items, of which there must be some. */
+export function pick<T>(random: Random, items: readonly T[]): T {
+  return items[random.int(items.length)] as T;
+}
+
+/**
+ * Another seed for tests by chance: `RANDOM_SEED=7 vitest run test/interop -t random`. What fails under a seed fails
+ * again under it.
+ */
+export const SEED: number = Number(process.env['RANDOM_SEED'] ?? 1);

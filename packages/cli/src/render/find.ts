@@ -3,7 +3,7 @@ import type { FoundBlob, SnapshotEntry, WalkedNode } from 'restic-engine';
 import { toJson, withoutZero } from './json.ts';
 import { formatMode } from './mode.ts';
 import { textPrinter } from './node.ts';
-import { formatLocalTime } from './time.ts';
+import { canonicalTime, formatLocalTime } from './time.ts';
 
 /** Turns what was found into text, piece by piece, snapshot after snapshot. */
 export interface FindPrinter<Found> {
@@ -44,7 +44,8 @@ export function nodeJson(): FindPrinter<WalkedNode> {
       const head = snapshot === before ? ',' : `${end}{"matches":[`;
       hits = snapshot === before ? hits + 1 : 1;
       before = snapshot;
-      const { type, mode, mtime, atime, ctime, uid, gid, user, group, inode, size, links, error } = node;
+      const { type, mode, uid, gid, user, group, inode, size, links, error } = node;
+      const [mtime, atime, ctime] = [node.mtime, node.atime, node.ctime].map(canonicalTime);
       const owner = { mtime, atime, ctime, uid, gid };
       const rest = { user, group, inode, device_id: node.deviceId, size, links, linktarget: node.linkTarget, error };
       const kind = { path, permissions: formatMode(mode), type, ...(mode === 0 ? {} : { mode }) };
@@ -74,7 +75,7 @@ export function idJson(): FindPrinter<FoundBlob> {
   return {
     found(snapshot, { type, id, path, parentTree }) {
       const object = { object_type: type === 'data' ? 'blob' : 'tree', id, path, parent_tree: parentTree };
-      const text = separator + toJson({ ...object, snapshot: snapshot.id, time: snapshot.time });
+      const text = separator + toJson({ ...object, snapshot: snapshot.id, time: canonicalTime(snapshot.time) });
       separator = ',';
       return text;
     },

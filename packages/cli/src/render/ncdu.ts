@@ -1,9 +1,9 @@
 /** The export format of ncdu (https://dev.yorhel.nl/ncdu/jsonfmt). */
-import { Buffer } from 'node:buffer';
 import type { ListedNode } from '../listing.ts';
 import type { Engine } from '../open.ts';
 import { toJson } from './json.ts';
 import type { NodePrinter } from './node.ts';
+import { snapshotJson } from './snapshot.ts';
 
 const BLOCK = 512n;
 
@@ -21,7 +21,7 @@ export function ncduPrinter(engine: Engine): NodePrinter {
     return text;
   };
   return {
-    begin: (snapshot) => `[1, 2, ${Buffer.from(engine.encodeSnapshot(snapshot)).toString()}, [{"name":"/"}`,
+    begin: (snapshot) => `[1, 2, ${snapshotJson(engine, snapshot)}, [{"name":"/"}`,
     node: ({ path, node }) => {
       const before = `${closeUntil(path)},\n${indent()}`;
       const record = toJson(ncduRecord(engine, node));
@@ -46,6 +46,7 @@ function ncduRecord(engine: Engine, node: ListedNode['node']): Record<string, un
     uid: node.uid,
     gid: node.gid,
     mode: engine.permissionBits(node.mode),
-    mtime: engine.parseTimestamp(node.mtime).seconds,
+    // ncdu takes no times before 1970.
+    mtime: Math.max(0, engine.parseTimestamp(node.mtime).seconds),
   };
 }

@@ -6,7 +6,7 @@ import { formatBytes } from './bytes.ts';
 import { toJson } from './json.ts';
 import { formatMode } from './mode.ts';
 import { describeSnapshot, snapshotMembers } from './snapshot.ts';
-import { formatLocalTime } from './time.ts';
+import { canonicalTime, formatLocalTime } from './time.ts';
 
 /** Turns nodes into text, piece by piece; names are bytes that need not be UTF-8. */
 export interface NodePrinter {
@@ -53,9 +53,9 @@ export function jsonPrinter(engine: Engine): NodePrinter {
         size: node.type === 'file' ? (node.size ?? 0) : undefined,
         mode: node.mode || undefined,
         permissions: formatMode(node.mode),
-        mtime: node.mtime,
-        atime: node.atime,
-        ctime: node.ctime,
+        mtime: canonicalTime(node.mtime),
+        atime: canonicalTime(node.atime),
+        ctime: canonicalTime(node.ctime),
         inode: node.inode || undefined,
         message_type: 'node',
         struct_type: 'node',

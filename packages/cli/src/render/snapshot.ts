@@ -4,11 +4,22 @@ import type { Engine } from '../open.ts';
 import { formatBytes } from './bytes.ts';
 import { renderTable } from './table.ts';
 import type { Column } from './table.ts';
-import { formatExactTime, formatLocalTime } from './time.ts';
+import { canonicalTime, formatExactTime, formatLocalTime } from './time.ts';
+
+/** A snapshot as the JSON of its file, with times as restic writes them. */
+export function snapshotJson(engine: Engine, { summary, ...snapshot }: SnapshotEntry): string {
+  const time = canonicalTime(snapshot.time);
+  const times = summary && {
+    backupStart: canonicalTime(summary.backupStart),
+    backupEnd: canonicalTime(summary.backupEnd),
+  };
+  const shown = { ...snapshot, time, ...(summary && { summary: { ...summary, ...times } }) };
+  return Buffer.from(engine.encodeSnapshot(shown)).toString();
+}
 
 /** The members of a snapshot and its ids, without the braces. */
 export function snapshotMembers(engine: Engine, snapshot: SnapshotEntry): string {
-  const json = Buffer.from(engine.encodeSnapshot(snapshot)).toString();
+  const json = snapshotJson(engine, snapshot);
   return `${json.slice(1, -1)},"id":"${snapshot.id}","short_id":"${snapshot.id.slice(0, 8)}"`;
 }
 

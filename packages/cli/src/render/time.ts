@@ -18,3 +18,10 @@ export function formatExactTime(timestamp: string): string {
   const offset = hours === undefined ? '+0000' : `${hours}${minutes}`;
   return `${date} ${clock} ${offset} ${offset === '+0000' ? 'UTC' : offset}`;
 }
+
+/** As Go writes it: programs of others leave noughts at the end of a fraction, or `+00:00` for `Z`. */
+export function canonicalTime(timestamp: string): string {
+  return timestamp
+    .replace(/\.(\d*?)0+(?=\D)/, (_, digits: string) => (digits === '' ? '' : `.${digits}`))
+    .replace(/[-+]00:00$/, 'Z');
+}

@@ -1,0 +1,48 @@
+/** Our command line as a server: runs one command after another and says what each would have printed. */
+import process from 'node:process';
+import { run } from '../../packages/cli/src/run.ts';
+
+export interface CliRequest {
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface CliAnswer {
+  readonly status: number;
+  /** Bytes in base64. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Write = typeof process.stdout.write;
+
+/** Takes what is written to a stream, until the result is called. */
+function capture(stream: NodeJS.WriteStream): () => string {
+  const chunks: Buffer[] = [];
+  const write: Write = (chunk: string | Uint8Array) => {
+    chunks.push(Buffer.from(chunk as string));
+    return true;
+  };
+  const original = stream.write;
+  stream.write = write;
+  return () => {
+    stream.write = original;
+    return Buffer.concat(chunks).toString('base64');
+  };
+}
+
+async function answer({ words, env }: CliRequest): Promise<CliAnswer> {
+  // What the zone is, Node and the engine ask the environment of the process.
+  process.env['TZ'] = env['TZ'] ?? 'UTC';
+  const ends = [capture(process.stdout), capture(process.stderr)];
+  const status = await run(words, env);
+  const [stdout = '', stderr = ''] = ends.map((end) => end());
+  return { status, stdout, stderr };
+}
+
+// Each run listens for errors of standard output, as a program that runs once may.
+process.stdout.setMaxListeners(0);
+let last = Promise.resolve();
+process.on('message', (request: CliRequest) => {
+  last = last.then(async () => void process.send?.(await answer(request)));
+});
