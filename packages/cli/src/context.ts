@@ -3,12 +3,19 @@ import type { Bandwidth } from 'restic-engine';
 import type { GlobalFlags } from './flags.ts';
 import { resolveGlobals } from './globals.ts';
 import type { Environment, Globals } from './globals.ts';
+import type { Outcome } from './outcome.ts';
+import type { Source } from './profile/use.ts';
 import { Ui } from './ui.ts';
 
 export interface Context {
   readonly globals: Globals;
   readonly ui: Ui;
   readonly env: Environment;
+  /** Names of restic's feature flags that are on. */
+  readonly features: ReadonlySet<string>;
+  /** What the profile backs up. */
+  readonly sources: readonly Source[];
+  readonly outcome: Outcome;
   /** Fires at the first interrupt. */
   readonly signal: AbortSignal;
   /** The repository at work, for messages; free of secrets. */
@@ -22,7 +29,10 @@ export interface Context {
 /** Called by a command's action, when the flags are parsed. */
 export type Start = () => Context;
 
-export function createContext(flags: GlobalFlags, env: Environment, signal: AbortSignal): Context {
-  const globals = resolveGlobals(flags, env);
-  return { globals, ui: new Ui(globals), env, signal, location: undefined, line: undefined, stdinIsData: false };
+export function createContext(
+  flags: GlobalFlags,
+  given: Pick<Context, 'env' | 'features' | 'outcome' | 'signal' | 'sources'>,
+): Context {
+  const globals = resolveGlobals(flags, given.env);
+  return { ...given, globals, ui: new Ui(globals), location: undefined, line: undefined, stdinIsData: false };
 }

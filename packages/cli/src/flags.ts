@@ -1,6 +1,7 @@
 /** The flags every command takes, before it or after it. */
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { COMPRESSIONS } from './globals.ts';
+import { GLOBAL_GROUP } from './manual/outline.ts';
 
 /** What the command line says, before the environment has its word. */
 export interface GlobalFlags {
@@ -177,7 +178,7 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
 /** Lets `command` and its own commands take the global flags; what is given lands in `flags`. */
 export function declareGlobalFlags(command: CommandUnknownOpts, flags: GlobalFlags): void {
   for (const { flags: text, description, choices, preset, apply } of GLOBAL_FLAGS) {
-    const option = new Option(text, description).helpGroup('Global Flags:').default(undefined, preset);
+    const option = new Option(text, description).helpGroup(GLOBAL_GROUP).default(undefined, preset);
     // Values are looked at when the environment has had its word.
     if (choices !== undefined) option.choices(choices).argParser(String);
     command.addOption(option);

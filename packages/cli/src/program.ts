@@ -57,6 +57,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/dump.ts')).defineDump,
   },
   {
+    name: 'features',
+    summary: 'Print list of feature flags',
+    load: async () => (await import('./commands/features.ts')).defineFeatures,
+  },
+  {
     name: 'find',
     summary: 'Find a file, a directory or restic IDs',
     load: async () => (await import('./commands/find.ts')).defineFind,
@@ -65,6 +70,11 @@ const COMMANDS: readonly Entry[] = [
     name: 'forget',
     summary: 'Remove snapshots from the repository',
     load: async () => (await import('./commands/forget.ts')).defineForget,
+  },
+  {
+    name: 'generate',
+    summary: 'Generate manual pages and auto-completion files (bash, fish, zsh, powershell)',
+    load: async () => (await import('./commands/generate.ts')).defineGenerate,
   },
   {
     name: 'init',
@@ -158,16 +168,17 @@ const COMMANDS: readonly Entry[] = [
   },
 ];
 
-/** restic's commands that are not here yet: who calls one is told so. */
-const MISSING: ReadonlySet<string> = new Set('features generate self-update'.split(' '));
-
-/** The program, with the command that `argv` names ready to run; of the others it has the names. */
+/**
+ * The program, with the command that `argv` names ready to run. Of the others it has the names; `generate`, which
+ * describes them all, has all.
+ */
 export async function buildProgram(
   argv: readonly string[],
   flags: GlobalFlags,
   start: Start,
 ): Promise<CommandUnknownOpts> {
   const program: CommandUnknownOpts = new Command('restic-engine')
+    .summary('Encrypted, deduplicated backups')
     .description('Encrypted, deduplicated backups in repositories that restic reads and writes too.')
     .usage('[command]')
     .enablePositionalOptions()
@@ -178,14 +189,10 @@ export async function buildProgram(
   const [first, second] = findOperands(argv);
   const wanted = first === 'help' ? second : first;
   for (const { name, summary, load } of COMMANDS) {
-    if (name === wanted) (await load())(program, start).summary(summary);
+    if (name === wanted || wanted === 'generate') (await load())(program, start).summary(summary);
     else program.command(name).summary(summary);
   }
+  if (wanted === 'rebuild-index') (await import('./commands/repair.ts')).defineRebuildIndex(program, start);
   declareGlobalFlags(program, flags);
   return program;
-}
-
-/** Is this a command of restic that is not available yet? */
-export function isMissingCommand(name: string | undefined): boolean {
-  return name !== undefined && MISSING.has(name);
 }

@@ -5,37 +5,61 @@ import { createContext } from './context.ts';
 import type { Context, Start } from './context.ts';
 import { explain, UsageError } from './failure.ts';
 import type { Failure } from './failure.ts';
+import { enabledFeatures } from './features.ts';
 import { expandVerbose, findOperands } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { refuseGarbled } from './garbled.ts';
 import type { Environment } from './globals.ts';
-import { buildProgram, isMissingCommand } from './program.ts';
+import { buildProgram } from './program.ts';
+import { Session } from './session.ts';
 import { INTERRUPTED, listenForInterrupts } from './signals.ts';
+
+const DONE: Failure = { exit: 0, message: '' };
+
+const SELF_UPDATE =
+  'there is no self-update: npm updates what it has installed, with `npm install --global @restic-engine/cli@latest`';
 
 /** Runs the command that `words` ask for and resolves with the exit status. Never rejects. */
 export async function run(words: readonly string[], env: Environment): Promise<number> {
   using interrupts = listenForInterrupts();
-  const argv = expandVerbose(words);
   const flags: GlobalFlags = {};
+  const session = new Session(flags, env, interrupts.signal);
+  const ended = await runCommand(words, flags, session, interrupts.signal);
+  await session.end(ended);
+  return ended.exit;
+}
+
+async function runCommand(
+  words: readonly string[],
+  flags: GlobalFlags,
+  session: Session,
+  signal: AbortSignal,
+): Promise<Failure> {
+  const argv = expandVerbose(words);
   let context: Context | undefined;
-  const start: Start = () => (context = createContext(flags, env, interrupts.signal));
+  const start: Start = () => {
+    const { env, outcome, sources } = session;
+    const features = enabledFeatures(env['RESTIC_FEATURES'], (message) => process.stderr.write(`${message}\n`));
+    return (context = createContext(flags, { env, features, outcome, signal, sources }));
+  };
   try {
     await refuseGarbled(words);
     const [command] = findOperands(argv);
-    if (isMissingCommand(command)) throw new UsageError(`the command ${command} is not available yet`);
+    if (command === 'self-update') throw new UsageError(SELF_UPDATE);
     const program = await buildProgram(argv, flags, start);
     if (command === undefined) program.action(() => program.outputHelp());
+    program.hook('preAction', (_, action) => session.begin(action));
     await program.parseAsync(argv, { from: 'user' });
-    return 0;
+    return DONE;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (error instanceof CommanderError && error.exitCode === 0) return DONE;
     context?.ui.clearStatus();
     // What fails after an interrupt fails because of it, and the person knows.
-    if (interrupts.signal.aborted) return isBrokenPipe(interrupts.signal.reason) ? 1 : INTERRUPTED;
+    if (signal.aborted) return { exit: isBrokenPipe(signal.reason) ? 1 : INTERRUPTED, message: 'interrupted' };
     const failure = await explainAll(error, context);
     // What was wrong may have been said before the flag was reached.
     report(failure, flags.json ?? argv.includes('--json'));
-    return failure.exit;
+    return failure;
   }
 }
 

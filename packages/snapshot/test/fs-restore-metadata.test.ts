@@ -16,7 +16,13 @@ function read(path: string): Node {
   const onProblem = (problem: EngineError): never => {
     throw problem;
   };
-  return readMetadata({ path, name: 'n', onProblem }, lstatExact(path), { zone: UTC, users, native, withAtime: true });
+  return readMetadata({ path, name: 'n', onProblem }, lstatExact(path), {
+    zone: UTC,
+    users,
+    native,
+    withAtime: true,
+    deviceIdForHardlinks: false,
+  });
 }
 
 function apply(path: string, node: Node, overrides: Partial<MetadataWriterSettings> = {}): EngineError[] {

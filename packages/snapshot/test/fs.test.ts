@@ -14,7 +14,13 @@ import { makeTempDir } from './temp-dir.ts';
 
 const root = process.geteuid?.() === 0;
 const nobody = createUserDatabase({ passwdFile: '/nonexistent', groupFile: '/nonexistent' });
-const settings: MetadataSettings = { zone: UTC, users: nobody, native: loadNative(), withAtime: false };
+const settings: MetadataSettings = {
+  zone: UTC,
+  users: nobody,
+  native: loadNative(),
+  withAtime: false,
+  deviceIdForHardlinks: false,
+};
 
 function unexpected(problem: EngineError): never {
   throw problem;

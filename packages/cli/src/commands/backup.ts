@@ -33,6 +33,7 @@ interface Flags {
   readonly force?: true | undefined;
   readonly groupBy?: readonly GroupBy[] | undefined;
   readonly host?: string | undefined;
+  readonly hostname?: string | undefined;
   readonly ignoreCtime?: true | undefined;
   readonly ignoreInode?: true | undefined;
   readonly scan: boolean;
@@ -112,6 +113,7 @@ export function defineBackup(program: CommandUnknownOpts, start: Start): Command
     .option('-f, --force', 'force re-reading the source files/directories (overrides the "parent" flag)')
     .addOption(groupByFlag('host,paths'))
     .option('-H, --host <hostname>', 'set the hostname for the snapshot manually (default: $RESTIC_HOST)')
+    .addOption(new Option('--hostname <hostname>', 'the old name of --host').hideHelp())
     .option('--iexclude <pattern>', 'same as --exclude pattern but ignores the casing of filenames', collect)
     .option('--iexclude-file <file>', 'same as --exclude-file but ignores casing of filenames in patterns', collect)
     .option('--ignore-ctime', 'ignore ctime changes when checking for modified files')
@@ -145,7 +147,8 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
   const source = streamed
     ? streamSource(engine, args, flags, signal)
     : await fileSource(engine, context, targets, flags);
-  const { dryRun = false, force = false } = flags;
+  const { dryRun = false, force = false, host = flags.hostname } = flags;
+  if (flags.hostname !== undefined) ui.warn('Flag --hostname has been deprecated, use --host');
   ui.say('open repository', 2);
   await withRepository(context, async (repository) => {
     ui.say(streamed ? 'read data from stdin' : `start backup on [${targets.join(' ')}]`, 2);
@@ -154,7 +157,7 @@ async function backup(context: Context, args: readonly string[], flags: Flags): 
       source,
       dryRun,
       force,
-      hostname: (flags.host ?? env['RESTIC_HOST']) || undefined,
+      hostname: (host ?? env['RESTIC_HOST']) || undefined,
       tags: (flags.tag ?? []).flatMap(splitTags).filter((tag) => tag !== ''),
       time: flags.time,
       excludes: flags.exclude,
@@ -215,7 +218,7 @@ async function allTargets(engine: Engine, { ui }: Context, args: readonly string
 }
 
 async function fileSource(engine: Engine, context: Context, targets: readonly string[], flags: Flags): Promise<Source> {
-  const { env } = context;
+  const { env, features } = context;
   return engine.files({
     targets,
     excludes: [...(flags.exclude ?? []), ...(await readPatterns(engine, flags.excludeFile ?? [], env))],
@@ -226,6 +229,7 @@ async function fileSource(engine: Engine, context: Context, targets: readonly st
     excludeLargerThan: flags.excludeLargerThan,
     oneFileSystem: flags.oneFileSystem,
     withAtime: flags.withAtime,
+    deviceIdForHardlinks: features.has('device-id-for-hardlinks'),
     scan: flags.scan,
   });
 }

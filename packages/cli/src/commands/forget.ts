@@ -1,10 +1,10 @@
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { ForgetOptions, ForgetResult, GroupBy, KeepCount, KeepPolicy } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { findNamed } from '../named.ts';
+import { findNamed, tellIgnored } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
 import { addFilterFlags, collect, groupByFlag, snapshotFilter, splitTags } from '../values/filter.ts';
@@ -75,6 +75,7 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
     );
   }
   command
+    .addOption(new Option('--hostname <hostname>', 'the old name of --host').argParser(collect).hideHelp())
     .option('--keep-tag <taglist>', 'keep snapshots with this taglist (can be specified multiple times)', collect)
     .option('--unsafe-allow-remove-all', 'allow deleting all snapshots of a snapshot group')
     .addOption(groupByFlag('host,paths'))
@@ -95,8 +96,10 @@ async function forget(context: Context, ids: readonly string[], flags: Flags): P
     throw new Fatal('--no-lock is only applicable in combination with --dry-run for forget command');
   }
   const policy = policyOf(flags);
+  if (flags.hostname !== undefined) ui.warn('Flag --hostname has been deprecated, use --host');
   const filter = snapshotFilter({ ...flags, host: flags.host ?? flags.hostname }, env);
-  const common = { filter, dryRun, lock: globals.lock, retryLockMs: globals.retryLockMs, signal };
+  const onBroken = (id: string, error: Error): void => tellIgnored(ui, id, error);
+  const common = { filter, onBroken, dryRun, lock: globals.lock, retryLockMs: globals.retryLockMs, signal };
   await withRepository(context, async (repository, engine) => {
     const options: ForgetOptions =
       ids.length === 0

@@ -26,14 +26,27 @@ export function defineRepair(program: CommandUnknownOpts, start: Start): Command
   const repair = documented(program.command('repair'), MANUAL)
     .description('Repair parts of the repository.')
     .action((_flags, command) => command.outputHelp());
-  documented(repair.command('index'), INDEX_MANUAL)
-    .summary('Build a new index')
-    .description('Build a new index from the packs in the repository.')
-    .option('--read-all-packs', 'read all pack files to generate new index from scratch')
-    .action(({ readAllPacks = false }) => repairIndex(start(), readAllPacks));
+  defineIndex(documented(repair.command('index'), INDEX_MANUAL), start);
   defineRepairPacks(repair, start);
   defineRepairSnapshots(repair, start);
   return repair;
+}
+
+/** The old name of `repair index`. */
+export function defineRebuildIndex(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  return defineIndex(documented(program.command('rebuild-index', { hidden: true }), INDEX_MANUAL), () => {
+    const context = start();
+    context.ui.warn('Command "rebuild-index" is deprecated, Use "repair index" instead');
+    return context;
+  });
+}
+
+function defineIndex(command: CommandUnknownOpts, start: Start): CommandUnknownOpts {
+  const described = command
+    .summary('Build a new index')
+    .description('Build a new index from the packs in the repository.')
+    .option('--read-all-packs', 'read all pack files to generate new index from scratch');
+  return described.action(() => repairIndex(start(), described.opts().readAllPacks === true));
 }
 
 async function repairIndex(context: Context, readAllPacks: boolean): Promise<void> {

@@ -79,7 +79,7 @@ export function defineRestore(program: CommandUnknownOpts, start: Start): Comman
     )
     .option('--ownership-by-name', 'restore file ownership by user name and group name (except POSIX ACLs)')
     .option('--sparse', 'restore files as sparse')
-    .option('-t, --target <string>', 'directory to extract data to')
+    .option('-t, --target <directory>', 'directory to extract data to')
     .option('--verify', 'verify restored files content');
   addFilterFlags(command, { latest: true });
   return command.action((ids, flags: Flags) => restore(start(), ids, flags));

@@ -36,6 +36,8 @@ export interface FilesOptions {
   readonly oneFileSystem?: boolean | undefined;
   /** Records access times; every reading then changes trees. @default false */
   readonly withAtime?: boolean | undefined;
+  /** Records the device only of files with several names, so that it may change. @default false */
+  readonly deviceIdForHardlinks?: boolean | undefined;
   /** Counts files ahead when somebody watches the progress. @default true */
   readonly scan?: boolean | undefined;
 }
@@ -78,14 +80,17 @@ function openFiles(options: FilesOptions, context: SourceContext): OpenedTree {
   };
 }
 
-function settingsFor({ withAtime = false }: FilesOptions, context: SourceContext): MetadataSettings {
+function settingsFor(
+  { withAtime = false, deviceIdForHardlinks = false }: FilesOptions,
+  context: SourceContext,
+): MetadataSettings {
   const native = loadNative();
   if (native === undefined) {
     context.onProblem(
       'extended attributes are not kept: the optional package koffi is not installed, or has no calls here',
     );
   }
-  return { zone: context.platform.zone, users: createUserDatabase(), native, withAtime };
+  return { zone: context.platform.zone, users: createUserDatabase(), native, withAtime, deviceIdForHardlinks };
 }
 
 function selectorFor(options: FilesOptions, targets: readonly string[], context: SourceContext): Selector {

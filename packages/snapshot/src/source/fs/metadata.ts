@@ -26,6 +26,8 @@ export interface MetadataSettings {
   readonly native: NativeCalls | undefined;
   /** Record access times; otherwise `atime` repeats `mtime`, so that reading a file does not change its tree. */
   readonly withAtime: boolean;
+  /** Record the device only of files with several names, which it tells apart; otherwise of everything. */
+  readonly deviceIdForHardlinks: boolean;
 }
 
 /** One entry to be described. */
@@ -62,7 +64,7 @@ export function statExact(path: string): BigIntStats {
  * `size` is that of `stat`.
  */
 export function readMetadata(request: MetadataRequest, stat: BigIntStats, settings: MetadataSettings): Node {
-  const { zone, users, withAtime } = settings;
+  const { zone, users, withAtime, deviceIdForHardlinks } = settings;
   const { type, mode } = fileMode(Number(stat.mode));
   const uid = Number(stat.uid);
   const gid = Number(stat.gid);
@@ -79,7 +81,7 @@ export function readMetadata(request: MetadataRequest, stat: BigIntStats, settin
     user: users.userName(uid),
     group: users.groupName(gid),
     inode: exact(stat.ino),
-    deviceId: exact(stat.dev),
+    deviceId: deviceIdForHardlinks && (type === 'dir' || stat.nlink < 2n) ? undefined : exact(stat.dev),
     size: type === 'file' ? exact(stat.size) : undefined,
     links: WITH_LINKS.has(type) ? exact(stat.nlink) : undefined,
     linkTarget: type === 'symlink' ? linkTarget(request) : undefined,
