@@ -30,15 +30,19 @@ export interface GlobalFlags {
   insecureTls?: boolean;
   httpUserAgent?: string;
   stuckRequestTimeout?: string;
+  profile?: string;
+  metricsFile?: string;
 }
 
-interface GlobalFlag {
+export interface GlobalFlag {
   readonly flags: string;
   readonly description: string;
   /** The words it can have. */
   readonly choices?: readonly string[];
   /** What holds without it. */
   readonly preset?: string;
+  /** May be given more than once. */
+  readonly repeated?: true;
   apply(flags: GlobalFlags, value: string): void;
 }
 
@@ -134,6 +138,7 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
   {
     flags: '-o, --option <key=value>',
     description: 'set extended option (can be specified multiple times; the options command lists them)',
+    repeated: true,
     apply: (flags, value) => void (flags.option ??= []).push(value),
   },
   {
@@ -150,6 +155,7 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
     flags: '--cacert <file>',
     description:
       'file to load root certificates from (can be specified multiple times) (default: system certificates or $RESTIC_CACERT)',
+    repeated: true,
     apply: (flags, value) => void (flags.cacert ??= []).push(value),
   },
   {
@@ -173,7 +179,22 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
     description: 'duration after which to retry stuck requests (default: 5m)',
     apply: (flags, value) => void (flags.stuckRequestTimeout = value),
   },
+  {
+    flags: '-P, --profile <name>',
+    description: 'take settings from this profile, a name or the path of a file (default: $RESTIC_ENGINE_PROFILE)',
+    apply: (flags, value) => void (flags.profile = value),
+  },
+  {
+    flags: '--metrics-file <file>',
+    description: 'write how the run went to this file, for Prometheus',
+    apply: (flags, value) => void (flags.metricsFile = value),
+  },
 ];
+
+/** The global flag of that long name, without `--`. */
+export function findGlobalFlag(name: string): GlobalFlag | undefined {
+  return GLOBAL_FLAGS.find(({ flags }) => /--([a-z-]+)/.exec(flags)?.[1] === name);
+}
 
 /** Lets `command` and its own commands take the global flags; what is given lands in `flags`. */
 export function declareGlobalFlags(command: CommandUnknownOpts, flags: GlobalFlags): void {

@@ -1,22 +1,26 @@
 import process from 'node:process';
 import { addAbortSignal } from 'node:stream';
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { GroupBy, ItemError, Source } from 'restic-engine';
+import type { GroupBy, HeldIndex, ItemError, Repository, Source } from 'restic-engine';
 import { ownCache } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
-import { Fatal, Incomplete, UsageError } from '../failure.ts';
+import { explain, Fatal, Incomplete, UsageError } from '../failure.ts';
 import type { Environment } from '../globals.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
+import { backupFigures } from '../metrics/figures.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
-import { createBackupReport } from '../render/backup.ts';
+import { createBackupReport, tellSource, tellSourceFailure } from '../render/backup.ts';
 import { programVersion } from '../version.ts';
 import { commandOutput } from '../values/command-output.ts';
 import { collect, groupByFlag, splitTags } from '../values/filter.ts';
 import { readPatterns, readTargets } from '../values/lists.ts';
 import { parseCount, parseSize } from '../values/size.ts';
 import { parseTime } from '../values/time.ts';
+
+/** Exit status of a backup that could not read everything. */
+const INCOMPLETE = 3;
 
 interface Flags {
   readonly dryRun?: true | undefined;
@@ -94,7 +98,7 @@ const MANUAL: Manual = {
 };
 
 export function defineBackup(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  return documented(program.command('backup'), MANUAL)
+  const command = documented(program.command('backup'), MANUAL)
     .description('Create a new snapshot of the files and directories given as the arguments.')
     .argument('[FILE/DIR...]')
     .option('-n, --dry-run', 'do not upload or write any data, just show what would be done')
@@ -132,66 +136,152 @@ export function defineBackup(program: CommandUnknownOpts, start: Start): Command
       collect,
     )
     .option('--time <time>', "time of the backup (ex. '2012-11-01 22:08:41') (default: now)", parseTime)
-    .option('--with-atime', 'store the atime for all files and directories')
-    .action((targets, flags) => backup(start(), targets, flags));
+    .option('--with-atime', 'store the atime for all files and directories');
+  return command.action((args, flags) => {
+    const context = start();
+    const isGiven = args.length > 0 || isStream(flags) || lists(flags).length > 0;
+    if (isGiven || context.sources.length === 0) return backup(context, { args, flags });
+    const requests = context.sources.map(({ name, operands, isCommand, withFlags }) => ({
+      name,
+      args: operands,
+      flags: { ...withFlags(() => ({ ...command.opts() })), ...(isCommand && { stdinFromCommand: true as const }) },
+    }));
+    return backupSources(context, requests);
+  });
 }
 
-async function backup(context: Context, args: readonly string[], flags: Flags): Promise<void> {
-  const { env, globals, signal, ui } = context;
-  checkStdin(args, flags);
-  if (!globals.lock) ui.warn('Warning: a backup needs its lock, --no-lock is not followed');
+interface Request {
+  readonly args: readonly string[];
+  readonly flags: Flags;
+}
+
+async function backup(context: Context, request: Request): Promise<void> {
+  const { flags } = request;
+  check(context, request);
   context.stdinIsData = flags.stdin ?? false;
   const engine = await import('restic-engine');
-  const streamed = isStream(flags);
-  const targets = streamed ? [] : await allTargets(engine, context, args, flags);
-  const source = streamed
-    ? streamSource(engine, args, flags, signal)
-    : await fileSource(engine, context, targets, flags);
-  const { dryRun = false, force = false, host = flags.hostname } = flags;
-  if (flags.hostname !== undefined) ui.warn('Flag --hostname has been deprecated, use --host');
-  ui.say('open repository', 2);
-  await withRepository(context, async (repository) => {
-    ui.say(streamed ? 'read data from stdin' : `start backup on [${targets.join(' ')}]`, 2);
-    using report = createBackupReport(ui, { dryRun, force, stream: streamed, targets });
-    const result = await engine.backup(repository, {
-      source,
-      dryRun,
-      force,
-      hostname: (host ?? env['RESTIC_HOST']) || undefined,
-      tags: (flags.tag ?? []).flatMap(splitTags).filter((tag) => tag !== ''),
-      time: flags.time,
-      excludes: flags.exclude,
-      parent: flags.parent,
-      groupBy: flags.groupBy,
-      skipIfUnchanged: flags.skipIfUnchanged,
-      ignoreInode: flags.ignoreInode ?? isTrue(env, 'RESTIC_IGNORE_INODE'),
-      ignoreCtime: flags.ignoreCtime ?? isTrue(env, 'RESTIC_IGNORE_CTIME'),
-      programVersion: `restic-engine ${programVersion()}`,
-      readConcurrency: (flags.readConcurrency ?? parseCount(env['RESTIC_READ_CONCURRENCY'] || '0')) || undefined,
-      retryLockMs: globals.retryLockMs,
-      signal,
-      ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),
-      onParent: report.onParent,
-      onItem: report.onItem,
-      onError: report.onError,
-    });
-    const isEmpty = streamed && result.summary.totalBytesProcessed === 0;
-    // As restic: whoever was to write has most likely failed, and a pipe does not tell.
-    if (isEmpty) report.onError(noData(engine, result.snapshot.paths.join()));
-    report.finish(result);
-    if (isEmpty || result.errors.length > 0)
-      throw new Incomplete(3, 'Warning: at least one source file could not be read');
+  const job = await prepare(engine, context, request);
+  context.ui.say('open repository', 2);
+  await withRepository(context, (repository) => save(engine, context, repository, job));
+}
+
+/** Each makes a snapshot of its own; one that fails does not keep the others. */
+async function backupSources(
+  context: Context,
+  requests: readonly (Request & { readonly name: string })[],
+): Promise<void> {
+  const { globals, signal, ui } = context;
+  for (const request of requests) check(context, request);
+  const failed: { readonly name: string; readonly exit: number }[] = [];
+  await withRepository(context, async (repository, engine) => {
+    await using lock = await repository.lock({ retryMs: globals.retryLockMs, signal });
+    const under = { lock, indexed: await repository.loadIndex({ signal: lock.signal }) };
+    for (const [index, request] of requests.entries()) {
+      const { name } = request;
+      tellSource(ui, { name, number: index + 1, total: requests.length });
+      try {
+        await save(engine, context, repository, { ...(await prepare(engine, context, request)), name }, under);
+      } catch (error) {
+        // Without a lock there can be no backup, and whoever interrupts does not mean one source.
+        if (lock.signal.aborted) throw lock.lost ?? error;
+        const { exit, message } = await explain(error, context.location);
+        tellSourceFailure(ui, { name, exit, message });
+        failed.push({ name, exit });
+      }
+    }
   });
+  if (failed.length === 0) return;
+  const exit = failed.find((failure) => failure.exit !== INCOMPLETE)?.exit ?? INCOMPLETE;
+  const names = failed.map(({ name }) => name).join(', ');
+  throw new Incomplete(
+    exit,
+    `Warning: ${failed.length} of ${requests.length} sources failed or are incomplete: ${names}`,
+  );
+}
+
+/** What to back up, ready to be read. */
+interface Job {
+  /** For metrics. */
+  readonly name: string;
+  readonly source: Source;
+  /** As given; none of a stream. */
+  readonly targets: readonly string[];
+  readonly flags: Flags;
+}
+
+async function prepare(engine: Engine, context: Context, { args, flags }: Request): Promise<Job> {
+  if (isStream(flags)) {
+    const source = streamSource(engine, args, flags, context.signal);
+    return { name: flags.stdinFilename, source, targets: [], flags };
+  }
+  const targets = await allTargets(engine, context, args, flags);
+  const source = await fileSource(engine, context, targets, flags);
+  return { name: [...args, ...lists(flags)].join(', '), source, targets, flags };
+}
+
+async function save(
+  engine: Engine,
+  context: Context,
+  repository: Repository,
+  { name, source, targets, flags }: Job,
+  under?: HeldIndex,
+): Promise<void> {
+  const { env, globals, outcome, signal, ui } = context;
+  const { dryRun = false, force = false, host = flags.hostname } = flags;
+  const stream = isStream(flags);
+  ui.say(stream ? 'read data from stdin' : `start backup on [${targets.join(' ')}]`, 2);
+  using report = createBackupReport(ui, { dryRun, force, stream, targets });
+  const result = await engine.backup(repository, {
+    source,
+    dryRun,
+    force,
+    hostname: (host ?? env['RESTIC_HOST']) || undefined,
+    tags: (flags.tag ?? []).flatMap(splitTags).filter((tag) => tag !== ''),
+    time: flags.time,
+    excludes: flags.exclude,
+    parent: flags.parent,
+    groupBy: flags.groupBy,
+    skipIfUnchanged: flags.skipIfUnchanged,
+    ignoreInode: flags.ignoreInode ?? isTrue(env, 'RESTIC_IGNORE_INODE'),
+    ignoreCtime: flags.ignoreCtime ?? isTrue(env, 'RESTIC_IGNORE_CTIME'),
+    programVersion: `restic-engine ${programVersion()}`,
+    readConcurrency: (flags.readConcurrency ?? parseCount(env['RESTIC_READ_CONCURRENCY'] || '0')) || undefined,
+    retryLockMs: globals.retryLockMs,
+    under,
+    signal,
+    ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),
+    onParent: report.onParent,
+    onItem: report.onItem,
+    onError: report.onError,
+  });
+  if (result.snapshotId !== undefined) outcome.snapshots.push(result.snapshotId);
+  outcome.figures.push(...backupFigures(name, result));
+  const isEmpty = stream && result.summary.totalBytesProcessed === 0;
+  // As restic: whoever was to write has most likely failed, and a pipe does not tell.
+  if (isEmpty) report.onError(noData(engine, result.snapshot.paths.join()));
+  report.finish(result);
+  if (isEmpty || result.errors.length > 0)
+    throw new Incomplete(INCOMPLETE, 'Warning: at least one source file could not be read');
 }
 
 function isStream({ stdin, stdinFromCommand }: Flags): boolean {
   return stdin === true || stdinFromCommand === true;
 }
 
+/** The files that list what to back up. */
+function lists({ filesFrom = [], filesFromRaw = [], filesFromVerbatim = [] }: Flags): string[] {
+  return [...filesFrom, ...filesFromRaw, ...filesFromVerbatim];
+}
+
+/** Complains of what no repository is needed to see. */
+function check({ globals, ui }: Context, { args, flags }: Request): void {
+  if (isStream(flags)) checkStdin(args, flags);
+  if (!globals.lock) ui.warn('Warning: a backup needs its lock, --no-lock is not followed');
+  if (flags.hostname !== undefined) ui.warn('Flag --hostname has been deprecated, use --host');
+}
+
 function checkStdin(args: readonly string[], flags: Flags): void {
-  if (!isStream(flags)) return;
-  const lists = [...(flags.filesFrom ?? []), ...(flags.filesFromRaw ?? []), ...(flags.filesFromVerbatim ?? [])];
-  if (lists.length > 0) throw new Fatal('--stdin and --files-from cannot be used together');
+  if (lists(flags).length > 0) throw new Fatal('--stdin and --files-from cannot be used together');
   if (flags.stdinFilename === '') throw new UsageError('failed to backup from stdin: invalid filename specified');
   if (flags.stdinFromCommand) {
     if (args.length === 0) throw new UsageError('no command was specified as argument');

@@ -179,3 +179,25 @@ export function summaryJson(
     ...withoutZero({ snapshot_id: snapshotId, dry_run: dryRun }),
   };
 }
+
+/** One of several sources. */
+export interface SourceTitle {
+  readonly name: string;
+  /** Counts from 1. */
+  readonly number: number;
+  readonly total: number;
+}
+
+/** What follows is about this source. */
+export function tellSource(ui: Ui, { name, number, total }: SourceTitle): void {
+  if (ui.json) ui.line(toJson({ message_type: 'source', source: name, number, total }));
+  else ui.say(`${number > 1 ? '\n' : ''}source ${number} of ${total}: ${name}`);
+}
+
+export function tellSourceFailure(
+  ui: Ui,
+  { name, exit, message }: { readonly name: string; readonly exit: number; readonly message: string },
+): void {
+  if (ui.json) ui.errorLine(toJson({ message_type: 'source_error', source: name, code: exit, message }));
+  else ui.warn(`${name}: ${message}`);
+}

@@ -1,8 +1,8 @@
 /** Backing up: from a source to a snapshot. */
 import { encodeSnapshot } from '@restic-engine/repo-format';
 import type { Snapshot, SnapshotSummary } from '@restic-engine/repo-format';
-import { formatInstant, withPreparedLock } from '@restic-engine/repository';
-import type { IndexedRepository, Repository } from '@restic-engine/repository';
+import { formatInstant, returnNeeded, withPreparedLock } from '@restic-engine/repository';
+import type { IndexedRepository, Repository, RepositoryLock } from '@restic-engine/repository';
 import type { SnapshotEntry } from '../find.ts';
 import type { OpenedTree, Source } from '../source/source.ts';
 import type { archive, Archived, Run } from './archive.ts';
@@ -37,9 +37,9 @@ interface Prepared {
  * ```
  */
 export async function backup(repository: Repository, options: BackupOptions): Promise<BackupResult> {
-  check(options);
+  check(repository, options);
   const { platform } = repository;
-  const { retryLockMs: retryMs, signal, time } = options;
+  const { retryLockMs: retryMs, signal, time, under } = options;
   const tracker = new Tracker(options);
   const given = time === undefined ? undefined : asTimestamp(time, platform);
   const onLeft = (error: unknown): void => tracker.problem(`the lock could not be removed: ${String(error)}`);
@@ -56,17 +56,33 @@ export async function backup(repository: Repository, options: BackupOptions): Pr
     paths,
     tracker,
   };
-  const result = await withPreparedLock(
-    repository,
-    { retryMs, signal, onLeft },
-    (reading) => prepare(repository, { ...facts, signal: reading }, opened),
-    (lock, prepared) => backupLocked(repository, { ...facts, signal: lock.signal }, opened, prepared),
-  );
+  const ready = (reading: AbortSignal): Promise<Prepared> => prepare(repository, { ...facts, signal: reading }, opened);
+  const work = (lock: RepositoryLock, prepared: Prepared): Promise<Omit<BackupResult, 'problems'>> =>
+    backupLocked(repository, { ...facts, signal: underLock(lock, signal) }, opened, prepared);
+  const result =
+    under === undefined
+      ? await withPreparedLock(repository, { retryMs, signal, onLeft }, ready, work)
+      : await inHeldLock(under.lock, async (lock) => work(lock, await ready(underLock(lock, signal))));
   return { ...result, problems: [...tracker.problems] };
 }
 
+/** Fires when the lock is lost, and when the caller of this backup gives up. */
+function underLock(lock: RepositoryLock, signal: AbortSignal | undefined): AbortSignal {
+  return signal === undefined ? lock.signal : AbortSignal.any([lock.signal, signal]);
+}
+
+async function inHeldLock<T>(lock: RepositoryLock, body: (lock: RepositoryLock) => Promise<T>): Promise<T> {
+  try {
+    return await body(lock);
+  } catch (error) {
+    throw lock.lost ?? error;
+  }
+}
+
 /** What would otherwise be met late: as a backup that waits forever, or a snapshot that no program can read. */
-function check({ readConcurrency = 1, tags = [] }: BackupOptions): void {
+function check(repository: Repository, { readConcurrency = 1, tags = [], under }: BackupOptions): void {
+  if (under !== undefined && under.indexed.repository !== repository)
+    throw new TypeError('the index is that of another repository');
   if (!(Number.isSafeInteger(readConcurrency) && readConcurrency > 0))
     throw new RangeError('readConcurrency must be a whole number of at least 1');
   if (!Array.isArray(tags) || tags.some((tag) => typeof tag !== 'string'))
@@ -83,7 +99,7 @@ async function prepare(repository: Repository, run: Run, opened: OpenedTree | un
   // With a parent there may be nothing for threads to do; without one there is.
   if (parent === undefined) warmPool(repository.pool);
   opened?.warm?.();
-  return { archive, parent, indexed: await repository.loadIndex({ signal }) };
+  return { archive, parent, indexed: options.under?.indexed ?? (await repository.loadIndex({ signal })) };
 }
 
 async function backupLocked(
@@ -102,6 +118,12 @@ async function backupLocked(
   const snapshotId = isSkipped
     ? undefined
     : await repository.saveFile('snapshot', encodeSnapshot(snapshot), { signal });
+  if (snapshotId !== undefined) {
+    // A prune beside this backup keeps what it took out of the index for as long as the lock is there, and longer.
+    const onFailure = (error: unknown): void =>
+      tracker.problem(`what a prune may have marked was not looked at: ${String(error)}`);
+    await returnNeeded(indexed, [tree.id], { signal }).catch(onFailure);
+  }
   return {
     snapshotId,
     snapshot,

@@ -1,6 +1,7 @@
 /** Options and results of a backup. */
 import type { FastCdcOptions } from '@restic-engine/chunker';
 import type { EngineError, Id, Snapshot, SnapshotSummary, Timestamp } from '@restic-engine/repo-format';
+import type { IndexedRepository, RepositoryLock } from '@restic-engine/repository';
 import type { GroupBy, SnapshotEntry } from '../find.ts';
 import type { Source } from '../source/source.ts';
 
@@ -42,6 +43,12 @@ export interface BackupOptions {
   readonly fastcdc?: FastCdcOptions | undefined;
   /** Wait this long for other locks, in ms. @default 0 */
   readonly retryLockMs?: number | undefined;
+  /**
+   * A lock of the caller's and an index of the same repository that was loaded under it, for several backups, one after
+   * another: the index is loaded once, and has what the earlier ones stored. Both stay the caller's.
+   * @default a lock and an index of its own
+   */
+  readonly under?: HeldIndex | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told once, before anything is read, which snapshot unchanged files are taken from. */
   readonly onParent?: ((parent: SnapshotEntry | undefined) => void) | undefined;
@@ -51,6 +58,12 @@ export interface BackupOptions {
   readonly onItem?: ((item: BackupItem) => void) | undefined;
   /** Every entry that failed, when it fails; the result has them all. */
   readonly onError?: ((error: ItemError) => void) | undefined;
+}
+
+/** An index that nobody makes untrue, because a lock has been held since before it was loaded. */
+export interface HeldIndex {
+  readonly lock: RepositoryLock;
+  readonly indexed: IndexedRepository;
 }
 
 /** Numbers since the beginning; sizes in bytes. */
