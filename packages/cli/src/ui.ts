@@ -54,6 +54,11 @@ export class Ui {
     if (!this.json && this.verbosity >= level) this.line(text);
   }
 
+  /** A line that people and, where restic has no JSON, scripts read; nothing with --quiet. */
+  result(text: string): void {
+    if (this.verbosity > 0) this.line(text);
+  }
+
   /** Something went wrong, or might. */
   warn(text: string): void {
     this.#status?.clear();

@@ -168,6 +168,9 @@ describe('messages of a restore', () => {
     expect(JSON.stringify(restoreStatus(counts, 3100))).toBe(
       `{"message_type":"status","seconds_elapsed":3,"percent_done":0.25,${members}`,
     );
-    expect(JSON.stringify(restoreSummary(counts))).toBe(`{"message_type":"summary",${members}`);
+    expect(JSON.stringify(restoreSummary(counts, 999))).toBe(`{"message_type":"summary",${members}`);
+    expect(JSON.stringify(restoreSummary(counts, 2900))).toBe(
+      `{"message_type":"summary","seconds_elapsed":2,${members}`,
+    );
   });
 });

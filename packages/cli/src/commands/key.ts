@@ -120,7 +120,7 @@ async function add(context: Context, flags: NewKeyFlags): Promise<void> {
       retryLockMs: globals.retryLockMs,
       signal,
     });
-    ui.say(`saved new key with ID ${id}`);
+    ui.result(`saved new key with ID ${id}`);
   });
 }
 
@@ -132,7 +132,7 @@ async function change(context: Context, flags: NewKeyFlags): Promise<void> {
     const { user: username, host: hostname } = flags;
     const retryLockMs = globals.retryLockMs;
     const id = await engine.changePassword(repository, { password, username, hostname, retryLockMs, signal });
-    ui.say(`saved new key with ID ${id}`);
+    ui.result(`saved new key with ID ${id}`);
   });
 }
 
@@ -146,7 +146,7 @@ async function remove(context: Context, prefix: string | undefined): Promise<voi
     if (others.length > 0) throw new UsageError(`multiple IDs with prefix "${prefix}" found`);
     if (key.current) throw new Fatal('refusing to remove key currently used to access repository');
     await engine.removeKey(repository, key.id, { retryLockMs: globals.retryLockMs, signal });
-    ui.say(`removed key ${key.id}`);
+    ui.result(`removed key ${key.id}`);
   });
 }
 

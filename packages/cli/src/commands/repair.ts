@@ -1,4 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import type { RepairIndexResult } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
@@ -69,6 +70,17 @@ async function repairIndex(context: Context, readAllPacks: boolean): Promise<voi
     for (const id of result.readPacks) ui.warn(`adding pack file to index ${id}`);
     for (const { id, message } of result.unreadablePacks) ui.warn(`unable to read pack file ${id}: ${message}`);
     for (const problem of result.problems) ui.warn(problem);
+    if (ui.json) ui.line(indexSummaryJson(result));
     ui.say('done');
+  });
+}
+
+function indexSummaryJson({ brokenIndexes, missingPacks, readPacks, unreadablePacks }: RepairIndexResult): string {
+  return JSON.stringify({
+    message_type: 'summary',
+    broken_indexes: brokenIndexes,
+    missing_packs: missingPacks,
+    read_packs: readPacks,
+    unreadable_packs: unreadablePacks.map(({ id }) => id),
   });
 }

@@ -61,15 +61,19 @@ function extras({ filesSkipped, bytesSkipped, filesDeleted }: Counts): string {
 export function statusJson(counts: Counts, elapsedMs: number): Record<string, unknown> {
   return {
     message_type: 'status',
-    ...withoutZero({ seconds_elapsed: Math.floor(elapsedMs / 1000) }),
+    ...elapsedJson(elapsedMs),
     percent_done: counts.bytesTotal > 0 ? Math.min(1, counts.bytesRestored / counts.bytesTotal) : 0,
     ...countsJson(counts),
   };
 }
 
 /** restic's summary message; members that are 0 are left out. */
-export function summaryJson(counts: Counts): Record<string, unknown> {
-  return { message_type: 'summary', ...countsJson(counts) };
+export function summaryJson(counts: Counts, elapsedMs: number): Record<string, unknown> {
+  return { message_type: 'summary', ...elapsedJson(elapsedMs), ...countsJson(counts) };
+}
+
+function elapsedJson(elapsedMs: number): Record<string, unknown> {
+  return withoutZero({ seconds_elapsed: Math.floor(elapsedMs / 1000) });
 }
 
 function countsJson(counts: Counts): Record<string, unknown> {
@@ -99,7 +103,7 @@ function tellResult(ui: Ui, result: RestoreResult, target: string): void {
     else if (ui.verbosity > 0) ui.warn(`Warning: ${problem}`);
   }
   if (ui.json) {
-    ui.line(toJson(summaryJson(result)));
+    ui.line(toJson(summaryJson(result, result.durationMs)));
     return;
   }
   const { filesRestored, filesTotal, bytesRestored, bytesTotal, durationMs, verified } = result;
