@@ -7,6 +7,7 @@ import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
+import { openReadState } from '../read-state.ts';
 import { formatBytes } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
@@ -16,6 +17,7 @@ import { parseSize } from '../values/size.ts';
 
 interface Request {
   readonly readData: boolean | PackSubset;
+  readonly resume: boolean;
   readonly ids: readonly string[];
   readonly filter: SnapshotFilter;
   readonly checkUnused: boolean;
@@ -27,6 +29,7 @@ interface Flags extends FilterFlags {
   readonly checkUnused?: true | undefined;
   readonly readData?: true | undefined;
   readonly readDataSubset?: PackSubset | undefined;
+  readonly resume?: true | undefined;
 }
 
 const MANUAL: Manual = {
@@ -60,18 +63,22 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
       "read a subset of data packs, specified as 'n/t' for specific part, or either 'x%' or 'x.y%' or a size in bytes with suffixes k/K, m/M, g/G, t/T for a random subset",
       parseSubset,
     )
+    .option('--resume', 'do not read again what an interrupted --read-data, or part n/t of it, has read')
     .option('--with-cache', 'use existing cache, only read uncached data from repository');
   addFilterFlags(command);
   return command.action(async (ids: readonly string[], flags: Flags) => {
     const context = start();
-    const { readData = false, readDataSubset, checkUnused = false, withCache = false } = flags;
+    const { readData = false, readDataSubset, resume = false, checkUnused = false, withCache = false } = flags;
     if (readData && readDataSubset !== undefined) {
       throw new Fatal('check flags --read-data and --read-data-subset cannot be used together');
+    }
+    if (resume && !(readData || (readDataSubset !== undefined && 'part' in readDataSubset))) {
+      throw new Fatal('--resume needs --read-data, or --read-data-subset=n/t: other subsets are chosen by chance');
     }
     const filter = snapshotFilter(flags, context.env);
     // What is checked is the repository, not what an earlier run has kept of it.
     const cacheKind = withCache ? 'lasting' : 'temporary';
-    await check(context, { readData: readDataSubset ?? readData, ids, filter, checkUnused, cacheKind });
+    await check(context, { readData: readDataSubset ?? readData, resume, ids, filter, checkUnused, cacheKind });
   });
 }
 
@@ -83,17 +90,21 @@ export function parseSubset(text: string): PackSubset {
       return { part: Number(part), of: Number(of) };
     throw new InvalidValue('n/t values must be positive integers, and n <= t, t <= 256, e.g. --read-data-subset=1/2');
   }
-  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? [];
+  const [, percent] = /^\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)%$/i.exec(text) ?? [];
   if (percent !== undefined) {
     if (Number(percent) > 0 && Number(percent) <= 100) return { percent: Number(percent) };
     throw new InvalidValue('a percentage must be above 0.0% and at most 100.0%');
   }
-  const bytes = parseSize(text);
-  if (bytes <= 0) throw new InvalidValue('a size must be above 0');
+  // A number alone may be meant for a percentage.
+  const bytes = /\d$/.test(text) ? Number.NaN : parseSize(text);
+  if (!(bytes > 0)) throw new InvalidValue('a size must be above 0 and have a suffix, e.g. --read-data-subset=10M');
   return { bytes };
 }
 
-async function check(context: Context, { readData, ids, filter, checkUnused, cacheKind }: Request): Promise<void> {
+async function check(
+  context: Context,
+  { readData, resume, ids, filter, checkUnused, cacheKind }: Request,
+): Promise<void> {
   const { globals, signal, ui } = context;
   const work = async (repository: Repository, engine: Engine): Promise<void> => {
     const snapshots = await chosenSnapshots(repository, engine, { ids, filter, signal });
@@ -104,8 +115,11 @@ async function check(context: Context, { readData, ids, filter, checkUnused, cac
       trees: { title: 'check snapshots, trees and blobs', counts: 'trees' },
       data: { title: dataTitle(readData), counts: 'packs' },
     });
-    const result = await engine.check(repository, {
+    using state = readData === false ? undefined : openReadState(context, engine, repository, resume);
+    const checking = engine.check(repository, {
       readData,
+      soundPacks: state?.soundPacks,
+      onSoundPack: state?.add,
       snapshots,
       checkUnused,
       lock: globals.lock,
@@ -113,9 +127,19 @@ async function check(context: Context, { readData, ids, filter, checkUnused, cac
       signal,
       onProgress: (progress) => report.onProgress(progress),
     });
-    if (!result.errors.some(({ kind }) => kind === 'index-broken')) report.finish();
+    const result = await checking.catch((error: unknown) => {
+      if (state !== undefined && state.added > 0)
+        ui.say(`with --resume, the next check goes on after ${state.added} packs`);
+      throw error;
+    });
+    if (!result.errors.some(({ kind }) => kind === 'index-broken')) {
+      report.finish();
+      state?.forget();
+    }
     for (const problem of result.problems) ui.warn(problem);
-    tell(ui, result);
+    if (resume)
+      ui.say(`${result.packsTakenOver} packs were read by an interrupted check, ${result.packsRead} by this one`);
+    tell(ui, result, { resume });
   };
   await withRepository(context, work, cacheKind);
 }
@@ -152,7 +176,7 @@ function dataTitle(readData: Request['readData']): string | undefined {
   return `read ${formatBytes(readData.bytes)} of data packs`;
 }
 
-function tell(ui: Ui, result: CheckResult): void {
+function tell(ui: Ui, result: CheckResult, { resume }: Pick<Request, 'resume'>): void {
   const { errors, hints } = result;
   const complain = (message: string): void => {
     ui.errorLine(ui.json ? JSON.stringify({ message_type: 'error', message: `${message}\n` }) : message);
@@ -169,7 +193,7 @@ function tell(ui: Ui, result: CheckResult): void {
     for (const words of repairs) complain(`restic-engine ${words}`);
     complain('');
   }
-  if (ui.json) ui.line(summaryJson(result));
+  if (ui.json) ui.line(summaryJson(result, resume));
   if (errors.length > 0) throw new Fatal('repository contains errors');
   ui.say('no errors were found');
 }
@@ -209,12 +233,15 @@ function sentence({ kind, message }: CheckProblem): string {
   return kind === 'index-broken' || kind === 'snapshot-broken' ? `error: ${message}` : message;
 }
 
-function summaryJson({ errors, damagedPacks, suggestRepairIndex, suggestPrune }: CheckResult): string {
+/** restic's, with one member more where restic has no such check. */
+function summaryJson(result: CheckResult, resume: boolean): string {
+  const { errors, damagedPacks, suggestRepairIndex, suggestPrune, packsTakenOver } = result;
   return JSON.stringify({
     message_type: 'summary',
     num_errors: errors.length,
     broken_packs: damagedPacks.length > 0 ? damagedPacks : null,
     suggest_repair_index: suggestRepairIndex,
     suggest_prune: suggestPrune,
+    ...(resume && { packs_taken_over: packsTakenOver }),
   });
 }

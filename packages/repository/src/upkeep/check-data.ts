@@ -53,6 +53,8 @@ function shuffled(ids: readonly Id[]): Id[] {
 
 export interface CheckDataOptions extends Call {
   readonly onPack?: ((packsDone: number) => void) | undefined;
+  /** Called for each pack in which nothing is wrong. */
+  readonly onSoundPack?: ((pack: Id, bytes: number) => void) | undefined;
 }
 
 /**
@@ -64,7 +66,7 @@ export async function checkData(
   sizes: ReadonlyMap<Id, number>,
   chosen: ReadonlySet<Id>,
   report: Report,
-  { signal, onPack }: CheckDataOptions = {},
+  { signal, onPack, onSoundPack }: CheckDataOptions = {},
 ): Promise<{ packs: number; bytes: number }> {
   const { backend, pool } = indexed.repository;
   const loading = new Slots(backend.traits.connections);
@@ -74,13 +76,15 @@ export async function checkData(
   const done = { packs: 0, bytes: 0 };
   await inParallel(packs, { places, signal }, async (contents) => {
     const { pack } = contents;
+    const bytes = sizes.get(pack) ?? 0;
     const wrong = await verify(indexed, contents, loading, signal);
-    if (wrong.length > 0) {
+    if (wrong.length === 0) onSoundPack?.(pack, bytes);
+    else {
       const message = `pack ${pack} contains ${wrong.length} errors: ${wrong.join('; ')}`;
       report({ kind: 'pack-damaged', message, pack });
     }
     done.packs += 1;
-    done.bytes += sizes.get(pack) ?? 0;
+    done.bytes += bytes;
     onPack?.(done.packs);
   });
   return done;

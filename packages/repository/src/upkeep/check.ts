@@ -23,6 +23,11 @@ export interface CheckProgress {
 export interface CheckOptions {
   /** Read packs and look at every blob: all, or some of them. @default false */
   readonly readData?: boolean | PackSubset | undefined;
+  /**
+   * Packs that an earlier check has read and found sound, and their bytes. Those that are as long today are not read
+   * again: so a check goes on where another one was interrupted. @default none
+   */
+  readonly soundPacks?: ReadonlyMap<Id, number> | undefined;
   /** Look at these snapshots only, and at the packs they need. @default all snapshots */
   readonly snapshots?: readonly Id[] | undefined;
   /** Tell of blobs that no snapshot needs. @default false */
@@ -33,6 +38,8 @@ export interface CheckOptions {
   readonly retryLockMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: CheckProgress) => void) | undefined;
+  /** A pack of so many bytes was read, and nothing is wrong with it: something for the `soundPacks` of another check. */
+  readonly onSoundPack?: ((pack: Id, bytes: number) => void) | undefined;
 }
 
 export interface CheckResult {
@@ -48,6 +55,8 @@ export interface CheckResult {
   readonly suggestPrune: boolean;
   readonly packsRead: number;
   readonly bytesRead: number;
+  /** Packs that were to be read and were not, because of `soundPacks`. */
+  readonly packsTakenOver: number;
   /** What went wrong beside the check, such as a lock that could not be removed. */
   readonly problems: readonly string[];
 }
@@ -70,7 +79,7 @@ export async function checkLocked(repository: Repository, options: CheckOptions)
   const { signal, onProgress } = options;
   const errors: CheckProblem[] = [];
   const hints: CheckProblem[] = [];
-  const result = (read = { packs: 0, bytes: 0 }): CheckResult => summarize(errors, hints, read);
+  const result = (read = { packs: 0, bytes: 0, takenOver: 0 }): CheckResult => summarize(errors, hints, read);
   // Before the index: it then has all of their blobs, even without a lock.
   const snapshots = options.snapshots ?? (await names(repository, signal));
 
@@ -98,21 +107,25 @@ export async function checkLocked(repository: Repository, options: CheckOptions)
   });
   if (options.checkUnused === true) hints.push(...unusedBlobs(table, reached));
 
-  const { readData = false } = options;
+  const { readData = false, soundPacks, onSoundPack } = options;
   if (readData === false) return result();
   const readable = options.snapshots === undefined ? sizes : neededPacks(table, reached, sizes);
   const chosen = choosePacks(readable, readData === true ? undefined : readData);
+  const total = chosen.size;
+  for (const pack of chosen) if (soundPacks?.get(pack) === sizes.get(pack)) chosen.delete(pack);
+  const takenOver = total - chosen.size;
   const read = await checkData(indexed, sizes, chosen, (problem) => errors.push(problem), {
     signal,
-    onPack: (done) => onProgress?.({ phase: 'data', done, total: chosen.size }),
+    onPack: (done) => onProgress?.({ phase: 'data', done: takenOver + done, total }),
+    onSoundPack,
   });
-  return result(read);
+  return result({ ...read, takenOver });
 }
 
 function summarize(
   errors: readonly CheckProblem[],
   hints: readonly CheckProblem[],
-  read: { readonly packs: number; readonly bytes: number },
+  read: { readonly packs: number; readonly bytes: number; readonly takenOver: number },
 ): CheckResult {
   const has = (problems: readonly CheckProblem[], ...kinds: CheckProblem['kind'][]): boolean =>
     problems.some(({ kind }) => kinds.includes(kind));
@@ -125,6 +138,7 @@ function summarize(
     suggestPrune: has(hints, 'pack-mixed', 'pack-orphaned'),
     packsRead: read.packs,
     bytesRead: read.bytes,
+    packsTakenOver: read.takenOver,
     problems: [],
   };
 }
