@@ -7,7 +7,7 @@ import type { GlobalFlags } from './flags.ts';
 import { describeFlag } from './manual/manual.ts';
 
 /** Adds a command with its flags and its action to the program. */
-export type Define = (program: CommandUnknownOpts, start: Start) => CommandUnknownOpts;
+export type Define = (program: CommandUnknownOpts, start: Start, flags: GlobalFlags) => CommandUnknownOpts;
 
 interface Entry {
   readonly name: string;
@@ -112,6 +112,11 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/options.ts')).defineOptions,
   },
   {
+    name: 'profile',
+    summary: 'Show profiles',
+    load: async () => (await import('./commands/profile.ts')).defineProfile,
+  },
+  {
     name: 'prune',
     summary: 'Remove unneeded data from the repository',
     load: async () => (await import('./commands/prune.ts')).definePrune,
@@ -168,10 +173,10 @@ const COMMANDS: readonly Entry[] = [
   },
 ];
 
-/**
- * The program, with the command that `argv` names ready to run. Of the others it has the names; `generate`, which
- * describes them all, has all.
- */
+/** Commands that need to know the flags of all others. */
+const DESCRIBING: ReadonlySet<string> = new Set(['generate', 'profile']);
+
+/** The program, with the command that `argv` names ready to run. Of the others it has the names, if that is enough. */
 export async function buildProgram(
   argv: readonly string[],
   flags: GlobalFlags,
@@ -189,7 +194,7 @@ export async function buildProgram(
   const [first, second] = findOperands(argv);
   const wanted = first === 'help' ? second : first;
   for (const { name, summary, load } of COMMANDS) {
-    if (name === wanted || wanted === 'generate') (await load())(program, start).summary(summary);
+    if (name === wanted || DESCRIBING.has(wanted ?? '')) (await load())(program, start, flags).summary(summary);
     else program.command(name).summary(summary);
   }
   if (wanted === 'rebuild-index') (await import('./commands/repair.ts')).defineRebuildIndex(program, start);

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { addAbortSignal } from 'node:stream';
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { GroupBy, HeldIndex, ItemError, Repository, Source } from 'restic-engine';
+import type { BackupOptions, GroupBy, HeldIndex, ItemError, Repository, Source } from 'restic-engine';
 import { ownCache } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { explain, Fatal, Incomplete, UsageError } from '../failure.ts';
@@ -157,7 +157,7 @@ interface Request {
 
 async function backup(context: Context, request: Request): Promise<void> {
   const { flags } = request;
-  check(context, request);
+  check(context, [request]);
   context.stdinIsData = flags.stdin ?? false;
   const engine = await import('restic-engine');
   const job = await prepare(engine, context, request);
@@ -171,7 +171,7 @@ async function backupSources(
   requests: readonly (Request & { readonly name: string })[],
 ): Promise<void> {
   const { globals, signal, ui } = context;
-  for (const request of requests) check(context, request);
+  check(context, requests);
   const failed: { readonly name: string; readonly exit: number }[] = [];
   await withRepository(context, async (repository, engine) => {
     await using lock = await repository.lock({ retryMs: globals.retryLockMs, signal });
@@ -226,29 +226,15 @@ async function save(
   { name, source, targets, flags }: Job,
   under?: HeldIndex,
 ): Promise<void> {
-  const { env, globals, outcome, signal, ui } = context;
-  const { dryRun = false, force = false, host = flags.hostname } = flags;
+  const { outcome, ui } = context;
+  const { dryRun = false, force = false } = flags;
   const stream = isStream(flags);
   ui.say(stream ? 'read data from stdin' : `start backup on [${targets.join(' ')}]`, 2);
   using report = createBackupReport(ui, { dryRun, force, stream, targets });
   const result = await engine.backup(repository, {
     source,
-    dryRun,
-    force,
-    hostname: (host ?? env['RESTIC_HOST']) || undefined,
-    tags: (flags.tag ?? []).flatMap(splitTags).filter((tag) => tag !== ''),
-    time: flags.time,
-    excludes: flags.exclude,
-    parent: flags.parent,
-    groupBy: flags.groupBy,
-    skipIfUnchanged: flags.skipIfUnchanged,
-    ignoreInode: flags.ignoreInode ?? isTrue(env, 'RESTIC_IGNORE_INODE'),
-    ignoreCtime: flags.ignoreCtime ?? isTrue(env, 'RESTIC_IGNORE_CTIME'),
-    programVersion: `restic-engine ${programVersion()}`,
-    readConcurrency: (flags.readConcurrency ?? parseCount(env['RESTIC_READ_CONCURRENCY'] || '0')) || undefined,
-    retryLockMs: globals.retryLockMs,
+    ...optionsOf(flags, context),
     under,
-    signal,
     ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),
     onParent: report.onParent,
     onItem: report.onItem,
@@ -264,6 +250,27 @@ async function save(
     throw new Incomplete(INCOMPLETE, 'Warning: at least one source file could not be read');
 }
 
+function optionsOf(flags: Flags, { env, globals, signal }: Context): Omit<BackupOptions, 'source'> {
+  const { dryRun, exclude: excludes, force, groupBy, host = flags.hostname, parent, skipIfUnchanged, time } = flags;
+  return {
+    dryRun,
+    force,
+    hostname: (host ?? env['RESTIC_HOST']) || undefined,
+    tags: (flags.tag ?? []).flatMap(splitTags).filter((tag) => tag !== ''),
+    time,
+    excludes,
+    parent,
+    groupBy,
+    skipIfUnchanged,
+    ignoreInode: flags.ignoreInode ?? isTrue(env, 'RESTIC_IGNORE_INODE'),
+    ignoreCtime: flags.ignoreCtime ?? isTrue(env, 'RESTIC_IGNORE_CTIME'),
+    programVersion: `restic-engine ${programVersion()}`,
+    readConcurrency: (flags.readConcurrency ?? parseCount(env['RESTIC_READ_CONCURRENCY'] || '0')) || undefined,
+    retryLockMs: globals.retryLockMs,
+    signal,
+  };
+}
+
 function isStream({ stdin, stdinFromCommand }: Flags): boolean {
   return stdin === true || stdinFromCommand === true;
 }
@@ -274,10 +281,11 @@ function lists({ filesFrom = [], filesFromRaw = [], filesFromVerbatim = [] }: Fl
 }
 
 /** Complains of what no repository is needed to see. */
-function check({ globals, ui }: Context, { args, flags }: Request): void {
-  if (isStream(flags)) checkStdin(args, flags);
+function check({ globals, ui }: Context, requests: readonly Request[]): void {
+  for (const { args, flags } of requests) if (isStream(flags)) checkStdin(args, flags);
   if (!globals.lock) ui.warn('Warning: a backup needs its lock, --no-lock is not followed');
-  if (flags.hostname !== undefined) ui.warn('Flag --hostname has been deprecated, use --host');
+  if (requests.some(({ flags }) => flags.hostname !== undefined))
+    ui.warn('Flag --hostname has been deprecated, use --host');
 }
 
 function checkStdin(args: readonly string[], flags: Flags): void {

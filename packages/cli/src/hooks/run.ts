@@ -34,7 +34,7 @@ export async function runHook({ name, words, text }: Hook, env: Environment, sig
       throw new Fatal(`${name} failed: cannot run ${program} (${reason})`);
     });
     if (status !== 0) {
-      const how = killer === null ? `exit status ${String(status)}` : `signal ${String(killer)}`;
+      const how = typeof killer === 'string' ? `signal ${killer}` : `exit status ${String(status)}`;
       throw new Fatal(`${name} failed (${how}): ${text}`);
     }
   } finally {

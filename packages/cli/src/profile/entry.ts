@@ -62,7 +62,7 @@ export function unknownKey(key: string, { origin }: Entry, known: Iterable<strin
 /** The word that takes the fewest changes to come to, if that is not more than a third of it. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  let least = Math.ceil(word.length / 3) + 1;
   for (const candidate of known) {
     const changes = distance(word, candidate);
     if (changes >= least) continue;

@@ -2,7 +2,6 @@
 import type { Environment } from '../globals.ts';
 import { table, tableAt, textAt, unknownKey, wrong } from './entry.ts';
 import type { Entry, Table } from './entry.ts';
-import { merge } from './load.ts';
 import { flagsOf } from './precedence.ts';
 
 /** Tables of a profile that are no commands. */
@@ -28,15 +27,17 @@ export function sectionAt(root: Table, path: readonly string[]): Table {
 }
 
 /**
- * All flags for the command at `path`: what its own table says counts before `global`. `inner`: the commands of that
- * command, which have tables in its table.
+ * The flags in the table of the command at `path`. `inner`: the commands of that command, which have tables in its
+ * table.
  */
-export function settingsFor(root: Table, path: readonly string[], inner: readonly string[] = []): Table {
+export function flagsAt(root: Table, path: readonly string[], inner: readonly string[]): Table {
   const section = sectionAt(root, path);
   const isOther = (key: string): boolean =>
     key === 'hooks' || inner.includes(key) || (key === 'sources' && path.join() === 'backup');
-  const own = [...section.members].filter(([key]) => !isOther(key));
-  return merge(sectionAt(root, ['global']), table(own, section.origin));
+  return table(
+    [...section.members].filter(([key]) => !isOther(key)),
+    section.origin,
+  );
 }
 
 /** The variables that a profile sets. */

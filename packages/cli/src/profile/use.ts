@@ -4,9 +4,9 @@ import { applySettings, readSettings, withSettings } from './apply.ts';
 import type { Target } from './apply.ts';
 import { hooksAt } from './hooks.ts';
 import type { Hooks } from './hooks.ts';
-import { loadProfile } from './load.ts';
+import { loadProfile, merge } from './load.ts';
 import type { Profile } from './load.ts';
-import { checkSections, settingsFor, addedVariables } from './settings.ts';
+import { addedVariables, checkSections, flagsAt, sectionAt } from './settings.ts';
 import { sourcesIn } from './sources.ts';
 
 /** One of several things to back up, each for a snapshot of its own. */
@@ -36,12 +36,18 @@ export interface ProfileInUse {
 export async function useProfile(name: string, path: readonly string[], target: Target): Promise<ProfileInUse> {
   const profile = await loadProfile(name, target.env);
   const { root } = profile;
-  checkSections(root, commandsOf(programOf(target.command)));
+  const { command } = target;
+  const program = programOf(command);
+  checkSections(root, commandsOf(program));
+  const common = sectionAt(root, ['global']);
+  // Flags of one command are not for all.
+  readSettings(common, { ...target, command: program });
   const variables = addedVariables(root, target.env);
   const hooks = [hooksAt(root, []), hooksAt(root, path)];
   const sources = path.join() === 'backup' ? sourcesIn(root) : [];
   for (const { settings } of sources) readSettings(settings, target);
-  applySettings(settingsFor(root, path, commandsOf(target.command)), target);
+  // What the command's own table says counts before what all have.
+  applySettings(merge(common, flagsAt(root, path, commandsOf(command))), target);
   return {
     profile,
     variables,
@@ -53,7 +59,7 @@ export async function useProfile(name: string, path: readonly string[], target: 
   };
 }
 
-function commandsOf(command: CommandUnknownOpts): string[] {
+export function commandsOf(command: CommandUnknownOpts): string[] {
   return command.commands.map((inner) => inner.name());
 }
 
