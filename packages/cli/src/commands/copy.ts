@@ -3,6 +3,7 @@ import type { CopyEvent, CopyResult, Repository } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
+import { copyFigures } from '../metrics/figures.ts';
 import { findNamed, tellIgnored } from '../named.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
@@ -39,13 +40,15 @@ export function defineCopy(program: CommandUnknownOpts, start: Start): CommandUn
 }
 
 async function copy(context: Context, ids: readonly string[], flags: Flags): Promise<void> {
-  const { env, ui } = context;
+  const { env, outcome, ui } = context;
   const secondary = secondaryOf(flags, env);
   const filter = snapshotFilter(flags, env);
   const engine = await import('restic-engine');
   const result = await withSecondary(context, engine, secondary, (source) =>
     withRepository(context, (target) => copySnapshots(context, engine, { source, target, ids, filter })),
   );
+  outcome.figures.push(...copyFigures(result));
+  outcome.snapshots.push(...result.copied.map(({ target }) => target));
   for (const problem of result.problems) ui.warn(problem);
   if (ui.json) ui.line(summaryJson(result));
 }

@@ -4,6 +4,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, Incomplete, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
+import { forgetFigures } from '../metrics/figures.ts';
 import { findNamed, tellIgnored } from '../named.ts';
 import { withRepository } from '../open.ts';
 import { describePolicy, forgetJson, forgetLines } from '../render/forget.ts';
@@ -90,7 +91,7 @@ export function defineForget(program: CommandUnknownOpts, start: Start): Command
 }
 
 async function forget(context: Context, ids: readonly string[], flags: Flags): Promise<void> {
-  const { env, globals, signal, ui } = context;
+  const { env, globals, outcome, signal, ui } = context;
   const { dryRun = false, unsafeAllowRemoveAll, groupBy = ['host', 'paths'], compact = false } = flags;
   if (!globals.lock && !dryRun) {
     throw new Fatal('--no-lock is only applicable in combination with --dry-run for forget command');
@@ -110,6 +111,7 @@ async function forget(context: Context, ids: readonly string[], flags: Flags): P
           };
     using told = flags.prune === true ? toldPrune(context, flags, dryRun) : undefined;
     const onForgotten = (result: ForgetResult): void => {
+      outcome.figures.push(...forgetFigures(result));
       if (ui.json) {
         if (result.groups.length > 0) ui.line(forgetJson(engine, result.groups, groupBy));
       } else {

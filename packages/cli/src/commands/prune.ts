@@ -4,6 +4,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
+import { pruneFigures } from '../metrics/figures.ts';
 import { withRepository } from '../open.ts';
 import { formatBytes, formatPercent } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
@@ -100,7 +101,7 @@ export interface ToldPrune extends Disposable {
 }
 
 export function toldPrune(
-  { ui }: Context,
+  { outcome, ui }: Context,
   { repackSmall, maxUnused, maxRepackSize, repackCacheableOnly, repackSmallerThan, repackUncompressed }: PruneFlags,
   dryRun: boolean,
 ): ToldPrune {
@@ -125,6 +126,7 @@ export function toldPrune(
       onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
     },
     finish({ stats, problems }) {
+      outcome.figures.push(...pruneFigures(stats));
       report.finish();
       for (const problem of problems) ui.warn(problem);
       if (ui.json) ui.line(summaryJson(stats));

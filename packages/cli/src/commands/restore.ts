@@ -4,6 +4,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
+import { restoreFigures } from '../metrics/figures.ts';
 import { withRepository } from '../open.ts';
 import { createRestoreReport } from '../render/restore.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
@@ -86,7 +87,7 @@ export function defineRestore(program: CommandUnknownOpts, start: Start): Comman
 }
 
 async function restore(context: Context, ids: readonly string[], flags: Flags): Promise<void> {
-  const { env, globals, signal, ui } = context;
+  const { env, globals, outcome, signal, ui } = context;
   const { id, target } = checkedRequest(ids, flags);
   const engine = await import('restic-engine');
   const read = (paths: readonly string[] | undefined): Promise<string[]> => readPatterns(engine, paths ?? [], env);
@@ -123,6 +124,7 @@ async function restore(context: Context, ids: readonly string[], flags: Flags): 
       onItem: report.onItem,
       onError: report.onError,
     });
+    outcome.figures.push(...restoreFigures(result));
     report.finish(result);
     if (result.errors.length > 0) throw new Fatal(`There were ${result.errors.length} errors`);
   });

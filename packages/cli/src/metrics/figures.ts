@@ -82,12 +82,10 @@ export function restoreFigures({ filesRestored, bytesRestored, errors }: Restore
 }
 
 export function forgetFigures({ groups, removed, failed }: ForgetResult): Figure[] {
-  const kept = groups.reduce((sum, { keep }) => sum + keep.length, 0);
-  return Object.entries({ kept, removed: removed.length, failed: failed.length }).map(([state, value]) => ({
-    metric: 'forget_snapshots',
-    value,
-    labels: { state },
-  }));
+  const counts: Record<string, number> = { removed: removed.length, failed: failed.length };
+  // Where snapshots are named, nobody looks at the others.
+  if (groups.length > 0) counts['kept'] = groups.reduce((sum, { keep }) => sum + keep.length, 0);
+  return Object.entries(counts).map(([state, value]) => ({ metric: 'forget_snapshots', value, labels: { state } }));
 }
 
 export function pruneFigures({ blobs, bytes }: PruneStats): Figure[] {
