@@ -226,6 +226,7 @@ export type {
   CheckProblemKind,
   CheckProgress,
   CheckResult,
+  LockFreeResult,
   LostBlob,
   MigrateOptions,
   MigrateResult,

@@ -14,6 +14,10 @@ export interface Lock {
   readonly pid: number;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
+  /** The same in every file of one run, and in no other's; restic has no such member and passes over it. */
+  readonly run?: string | undefined;
+  /** The holder prunes beside others. restic passes over it. */
+  readonly lockFreePrune?: boolean | undefined;
 }
 
 const MAX_UINT32 = 0xffff_ffff;
@@ -30,6 +34,7 @@ export function decodeLock(json: Uint8Array): Lock {
   parseTimestamp(time);
   const uid = uintOrZero(fields['uid'], 'uid', MAX_UINT32);
   const gid = uintOrZero(fields['gid'], 'gid', MAX_UINT32);
+  const { run } = fields;
   return {
     time,
     exclusive,
@@ -38,13 +43,25 @@ export function decodeLock(json: Uint8Array): Lock {
     pid: uintOrZero(fields['pid'], 'pid'),
     ...(uid === 0 ? {} : { uid }),
     ...(gid === 0 ? {} : { gid }),
+    ...(typeof run === 'string' ? { run } : {}),
+    ...(fields['lock_free_prune'] === true ? { lockFreePrune: true } : {}),
   };
 }
 
 /** The JSON of a lock file, in restic's order of keys; like restic's, it leaves out a uid or gid of 0. */
 export function encodeLock(lock: Lock): Uint8Array<ArrayBuffer> {
-  const { time, exclusive, hostname, username, pid, uid, gid } = lock;
-  return encodeObject({ time, exclusive, hostname, username, pid, uid: uid || undefined, gid: gid || undefined });
+  const { time, exclusive, hostname, username, pid, uid, gid, run, lockFreePrune } = lock;
+  return encodeObject({
+    time,
+    exclusive,
+    hostname,
+    username,
+    pid,
+    uid: uid || undefined,
+    gid: gid || undefined,
+    run,
+    lock_free_prune: lockFreePrune || undefined,
+  });
 }
 
 /** What {@link isStale} needs to know of the present. */

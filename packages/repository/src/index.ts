@@ -11,8 +11,10 @@ export type { LoadIndexOptions } from './index/load-index.ts';
 // keys and locks
 export { addKey, changePassword, listKeys, removeKey } from './keys.ts';
 export type { AddKeyOptions, KeyInfo } from './keys.ts';
-export { listLocks, removeStaleLocks, withLock, withPreparedLock } from './lock.ts';
-export type { FoundLock, LockOptions, RepositoryLock, WithLockOptions } from './lock.ts';
+export { withLock, withPreparedLock } from './lock.ts';
+export type { LockOptions, RepositoryLock, WithLockOptions } from './lock.ts';
+export { listLocks, removeStaleLocks } from './lock-files.ts';
+export type { FoundLock } from './lock-files.ts';
 // blobs
 export { BlobTable } from './index/blob-table.ts';
 export type { BlobLocation } from './index/blob-table.ts';
@@ -32,6 +34,7 @@ export {
   recover,
   repairIndex,
   repairPacks,
+  returnNeeded,
   treeCopier,
 } from './upkeep/upkeep.ts';
 export type { CheckOptions, CheckProgress, CheckResult } from './upkeep/check.ts';
@@ -41,7 +44,7 @@ export type { MissingBlobs, TreeCopier } from './upkeep/copy-trees.ts';
 export { inParallel } from './upkeep/in-parallel.ts';
 export type { InParallelOptions } from './upkeep/in-parallel.ts';
 export type { MigrateOptions, MigrateResult, Migration, MigrationName } from './upkeep/migrate.ts';
-export type { PruneOptions, PruneProgress, PruneResult } from './upkeep/prune.ts';
+export type { LockFreeResult, PruneOptions, PruneProgress, PruneResult } from './upkeep/prune.ts';
 export type { PruneLimits, PrunePlan, PruneStats } from './upkeep/prune-plan.ts';
 export type { RecoverOptions, RecoverProgress, RecoverResult } from './upkeep/recover.ts';
 export type { RepairIndexOptions, RepairIndexProgress, RepairIndexResult } from './upkeep/repair-index.ts';

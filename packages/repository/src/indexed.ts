@@ -24,6 +24,8 @@ export interface LoadRangeOptions extends Call {
 export class IndexedRepository {
   readonly repository: Repository;
   readonly table: BlobTable;
+  /** The index files that it was made of, and those that uploads have written since. */
+  readonly indexFiles: Set<Id> = new Set();
   /** An upload is open; see `withUpload`. */
   uploading = false;
   readonly #trees: ReadAhead;

@@ -5,9 +5,10 @@
  * It is refreshed by writing a newer one and removing the older; a lock that could not be refreshed in time ends the
  * work it protects, because others may by then take it for stale.
  */
-import { decodeLock, encodeLock, EngineError, isStale, sealUnpacked, sha256 } from '@restic-engine/repo-format';
-import type { Call, Id, Lock } from '@restic-engine/repo-format';
+import { encodeLock, EngineError, sealUnpacked, sha256 } from '@restic-engine/repo-format';
+import type { Id, Lock } from '@restic-engine/repo-format';
 import { orAborted } from './abort.ts';
+import { isDead, readLock } from './lock-files.ts';
 import type { Repository } from './repository.ts';
 import { formatInstant } from './time.ts';
 
@@ -32,6 +33,8 @@ const RETRY_MAX_MS = 60_000;
 export interface LockOptions {
   /** Excludes every other lock. @default false */
   readonly exclusive?: boolean | undefined;
+  /** For a prune that goes on beside others: excludes another one of the kind that is alive. @default false */
+  readonly lockFreePrune?: boolean | undefined;
   /** Keep trying this long when others hold a lock, in ms. @default 0 */
   readonly retryMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -44,6 +47,8 @@ export interface RepositoryLock extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
   /** Its present file; changes with each refresh. */
   readonly id: Id;
+  /** In every one of its files. */
+  readonly run: string;
   /** Fires when the lock is lost or the caller's signal fires: give it to the work done under the lock. */
   readonly signal: AbortSignal;
   /** Why the lock was lost (`locked`), once it is. */
@@ -55,27 +60,24 @@ export interface WithLockOptions extends LockOptions {
   readonly onLeft?: ((error: unknown) => void) | undefined;
 }
 
-/** A lock file that was found. */
-export interface FoundLock {
-  readonly id: Id;
-  readonly lock: Lock;
+/** What all files of one lock say. */
+interface LockTerms {
+  readonly exclusive: boolean;
+  readonly lockFreePrune: boolean;
+  readonly run: string;
 }
 
 /** Locks the repository. Rejects with `locked` when somebody else's lock excludes this one. */
 export async function acquireLock(repository: Repository, options: LockOptions = {}): Promise<RepositoryLock> {
-  const { signal, exclusive = false, retryMs = 0, onWritten } = options;
+  const { signal, exclusive = false, lockFreePrune = false, retryMs = 0, onWritten } = options;
+  const terms = { exclusive, lockFreePrune, run: randomRun() };
   const deadline = performance.now() + retryMs;
   for (let wait = RETRY_FIRST_MS; ; wait = Math.min(wait * 2, RETRY_MAX_MS)) {
     // From the first moment a lock file can be seen.
     const heedHangups = repository.platform.ignoreHangups();
     try {
-      return new HeldLock(
-        repository,
-        exclusive,
-        await tryLock(repository, exclusive, signal, onWritten),
-        signal,
-        heedHangups,
-      );
+      const own = await tryLock(repository, terms, signal, onWritten);
+      return new HeldLock(repository, terms, own, signal, heedHangups);
     } catch (error) {
       heedHangups();
       const left = deadline - performance.now();
@@ -139,71 +141,23 @@ export async function withPreparedLock<Prepared, T>(
   }
 }
 
-/** Every lock. Empty files are none; one that cannot be read rejects with `corrupt`. */
-export async function* listLocks(repository: Repository, call: Call = {}): AsyncGenerator<FoundLock> {
-  for await (const { name, size } of repository.list('lock', call)) {
-    if (size === 0) continue;
-    const lock = await readLock(repository, name, call.signal);
-    if (lock !== undefined) yield { id: name, lock };
-  }
-}
-
-/**
- * Removes locks nobody holds any more, or with `all` every lock, and resolves with their number.
- * Needs no lock itself.
- */
-export async function removeStaleLocks(
-  repository: Repository,
-  options: Call & { readonly all?: boolean } = {},
-): Promise<number> {
-  const { signal, all = false } = options;
-  let removed = 0;
-  for await (const { name } of repository.list('lock', { signal })) {
-    if (!all && !(await isAbandoned(repository, name, signal))) continue;
-    await repository.removeFile('lock', name, { signal });
-    removed += 1;
-  }
-  return removed;
-}
-
-/** An unreadable lock is nobody's to judge: it stays until all are removed. */
-async function isAbandoned(repository: Repository, id: Id, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    const lock = await readLock(repository, id, signal);
-    const { platform } = repository;
-    const { seconds: nowSeconds } = platform.now();
-    const isAlive = (pid: number): boolean => platform.isAlive(pid);
-    return lock !== undefined && isStale(lock, { nowSeconds, hostname: platform.hostname, isAlive });
-  } catch (error) {
-    if (EngineError.is(error, 'corrupt')) return false;
-    throw error;
-  }
-}
-
-/** The lock, or undefined when it went away meanwhile. */
-async function readLock(repository: Repository, id: Id, signal: AbortSignal | undefined): Promise<Lock | undefined> {
-  try {
-    return decodeLock(await repository.loadFile('lock', id, { signal }));
-  } catch (error) {
-    if (EngineError.is(error, 'not-found')) return undefined;
-    if (!EngineError.is(error, 'corrupt')) throw error;
-    const message = `the lock file ${id.slice(0, 8)} is damaged: ${error.message}`;
-    throw new EngineError('corrupt', message, { ...error.context, lock: id }, { cause: error });
-  }
+/** Unique, and nothing that anybody could learn from. */
+function randomRun(): string {
+  return Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(16))).toString('hex');
 }
 
 async function tryLock(
   repository: Repository,
-  exclusive: boolean,
+  terms: LockTerms,
   signal: AbortSignal | undefined,
   onWritten: (() => void) | undefined,
 ): Promise<Id> {
-  await refuseConflict(repository, exclusive, undefined, signal);
-  const own = await writeLock(repository, exclusive, signal);
+  await refuseConflict(repository, terms, undefined, signal);
+  const own = await writeLock(repository, terms, signal);
   try {
     onWritten?.();
     await pause(SETTLE_MS, signal);
-    await refuseConflict(repository, exclusive, own, signal);
+    await refuseConflict(repository, terms, own, signal);
     return own;
   } catch (error) {
     await removeQuietly(repository, own);
@@ -214,14 +168,14 @@ async function tryLock(
 /** Rejects with `locked` when another lock excludes this one, be it stale or not: only `unlock` decides that. */
 async function refuseConflict(
   repository: Repository,
-  exclusive: boolean,
+  terms: LockTerms,
   own: Id | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const seen = new Set<Id>();
   for (let attempt = 0; ; attempt++) {
     try {
-      await readOthers(repository, exclusive, own, seen, signal);
+      await readOthers(repository, terms, own, seen, signal);
       return;
     } catch (error) {
       const wait = UNREADABLE_RETRY_MS[attempt];
@@ -234,7 +188,7 @@ async function refuseConflict(
 
 async function readOthers(
   repository: Repository,
-  exclusive: boolean,
+  terms: LockTerms,
   own: Id | undefined,
   seen: Set<Id>,
   signal: AbortSignal | undefined,
@@ -242,9 +196,14 @@ async function readOthers(
   for await (const { name, size } of repository.list('lock', { signal })) {
     if (name === own || size === 0 || seen.has(name)) continue;
     const lock = await readLock(repository, name, signal);
-    if (lock !== undefined && (exclusive || lock.exclusive)) throw lockedError(name, lock);
+    if (lock !== undefined && excludes(repository, terms, lock)) throw lockedError(name, lock);
     seen.add(name);
   }
+}
+
+function excludes({ platform }: Repository, terms: LockTerms, lock: Lock): boolean {
+  if (terms.exclusive || lock.exclusive) return true;
+  return terms.lockFreePrune && lock.lockFreePrune === true && !isDead(platform, lock);
 }
 
 function lockedError(id: Id, lock: Lock): EngineError {
@@ -263,10 +222,10 @@ function lockedError(id: Id, lock: Lock): EngineError {
   );
 }
 
-async function writeLock(repository: Repository, exclusive: boolean, signal: AbortSignal | undefined): Promise<Id> {
+async function writeLock(repository: Repository, terms: LockTerms, signal: AbortSignal | undefined): Promise<Id> {
   const { platform, config, sealer, backend } = repository;
   const { hostname, username, pid, uid, gid } = platform;
-  const lock: Lock = { time: formatInstant(platform), exclusive, hostname, username, pid, uid, gid };
+  const lock: Lock = { time: formatInstant(platform), hostname, username, pid, uid, gid, ...terms };
   const bytes = sealUnpacked(encodeLock(lock), config.version, sealer);
   const id = sha256(bytes);
   try {
@@ -286,7 +245,7 @@ async function removeQuietly(repository: Repository, id: Id): Promise<void> {
 
 class HeldLock implements RepositoryLock {
   readonly #repository: Repository;
-  readonly #exclusive: boolean;
+  readonly #terms: LockTerms;
   readonly #losing = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #heedHangups: () => void;
@@ -302,13 +261,13 @@ class HeldLock implements RepositoryLock {
 
   constructor(
     repository: Repository,
-    exclusive: boolean,
+    terms: LockTerms,
     id: Id,
     signal: AbortSignal | undefined,
     heedHangups: () => void,
   ) {
     this.#repository = repository;
-    this.#exclusive = exclusive;
+    this.#terms = terms;
     this.#heedHangups = heedHangups;
     this.#files = [id];
     this.#refreshedAt = this.#now();
@@ -319,6 +278,10 @@ class HeldLock implements RepositoryLock {
 
   get id(): Id {
     return this.#files.at(-1) ?? '';
+  }
+
+  get run(): string {
+    return this.#terms.run;
   }
 
   #now(): number {
@@ -339,7 +302,7 @@ class HeldLock implements RepositoryLock {
     try {
       // Somebody may have judged this lock stale and removed it: then others may already be at work.
       await this.#repository.backend.stat({ type: 'lock', name: this.id }, { signal });
-      this.#files.push(await writeLock(this.#repository, this.#exclusive, signal));
+      this.#files.push(await writeLock(this.#repository, this.#terms, signal));
       this.#refreshedAt = now;
       this.#refreshAt = now + REFRESH_SECONDS;
       await this.#removeFiles(1, signal);

@@ -3,7 +3,8 @@ import { abortedError, decodeLock, encodeLock, EngineError } from '@restic-engin
 import type { Backend, Lock } from '@restic-engine/repo-format';
 import { withFaults } from '../../backends/src/index.ts';
 import type { FaultCall, FaultPlan } from '../../backends/src/index.ts';
-import { listLocks, removeStaleLocks, withLock } from '../src/lock.ts';
+import { withLock } from '../src/lock.ts';
+import { listLocks, removeStaleLocks } from '../src/lock-files.ts';
 import type { LockOptions, RepositoryLock } from '../src/lock.ts';
 import { nodePlatform } from '../src/node-platform.ts';
 import type { Repository } from '../src/repository.ts';

@@ -4,8 +4,10 @@ import { EngineError } from '../errors.ts';
 import type { Id } from '../id.ts';
 import { optionalArray, requiredId, wrongField } from '../json/fields.ts';
 import { asObject, uintOrZero } from '../json/object.ts';
-import { parseJson } from '../json/source.ts';
+import { compactJson, parseJson } from '../json/source.ts';
 import { MAX_UINT32, type BlobType, type PackEntry } from '../pack/entry.ts';
+import { MARKS_START, readMarks } from './marks.ts';
+import type { IndexMarks } from './marks.ts';
 import { BLOB_COLUMNS, ID_DIGITS, PACK_COLUMNS, scanIndex, type IndexColumns } from './scan.ts';
 
 /** Receives what an index file says. */
@@ -17,6 +19,8 @@ export interface IndexSink {
    * share memory with the text of the whole file: turn it into bytes rather than keep it.
    */
   blob(type: BlobType, id: Id, offset: number, length: number, uncompressedLength: number): void;
+  /** What the file says of packs that wait for their deletion, if it does; nobody may count on these. */
+  marks?(marks: IndexMarks): void;
 }
 
 /**
@@ -24,9 +28,17 @@ export interface IndexSink {
  * the format of restic 0.1; the sink has then received nothing.
  */
 export function decodeIndex(json: Uint8Array, version: 1 | 2, sink: IndexSink): void {
+  if (sink.marks === undefined && hasOnlyMarks(json)) return;
   const columns = scanIndex(json);
   if (columns === undefined) decodeAnyShape(json, version, sink);
   else decodeColumns(json, columns, version, sink);
+}
+
+const ONLY_MARKS: Uint8Array = new TextEncoder().encode(MARKS_START);
+
+/** Who does not ask for marks need not wait until they are read. */
+function hasOnlyMarks(json: Uint8Array): boolean {
+  return json.length > ONLY_MARKS.length && ONLY_MARKS.every((byte, at) => json[at] === byte);
 }
 
 function checkBlob(length: number, uncompressedLength: number, version: 1 | 2): void {
@@ -68,11 +80,14 @@ interface IndexedPack {
 function decodeAnyShape(json: Uint8Array, version: 1 | 2, sink: IndexSink): void {
   const { value } = parseJson(json);
   if (Array.isArray(value)) throw new EngineError('unsupported', 'an index in the format of restic 0.1');
-  const packs = (optionalArray(asObject(value, 'index')['packs'], 'packs') ?? []).map((pack) => toPack(pack, version));
+  const index = asObject(value, 'index');
+  const packs = (optionalArray(index['packs'], 'packs') ?? []).map((pack) => toPack(pack, version));
+  const marks = sink.marks && readMarks(index, (blob) => toEntry(blob, version));
   for (const { id, blobs } of packs) {
     sink.pack(id);
     for (const blob of blobs) sink.blob(blob.type, blob.id, blob.offset, blob.length, blob.uncompressedLength);
   }
+  if (marks !== undefined) sink.marks?.(marks);
 }
 
 function toPack(value: unknown, version: 1 | 2): IndexedPack {
@@ -106,6 +121,16 @@ export function encodeIndex(
     parts.push(`{"id":"${id}","blobs":[${blobs.map(blobJson).join(',')}]}`);
   }
   return new TextEncoder().encode(`{"packs":[${parts.join(',')}]}\n`);
+}
+
+/** The JSON of an index file that names packs which wait for their deletion, and no others. */
+export function encodeMarks({ packs, record }: IndexMarks): Uint8Array<ArrayBuffer> {
+  const marked = packs.map(({ id, time, blobs }) => {
+    const since = time === undefined ? '' : `"time":${JSON.stringify(time)},`;
+    return `{"id":"${id}",${since}"blobs":[${blobs.map(blobJson).join(',')}]}`;
+  });
+  const prune = record === undefined ? '' : `,"prune":${compactJson(JSON.stringify(record))}`;
+  return new TextEncoder().encode(`${MARKS_START}${marked.join(',')}]${prune}}\n`);
 }
 
 function blobJson({ id, type, offset, length, uncompressedLength }: PackEntry): string {

@@ -1,6 +1,6 @@
 /** Loads the index files of a repository into a blob table. */
 import { decodeIndex, EngineError, throwIfAborted } from '@restic-engine/repo-format';
-import type { Code, Id, IndexSink } from '@restic-engine/repo-format';
+import type { Code, Id, IndexMarks, IndexSink } from '@restic-engine/repo-format';
 import { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import { BlobTable } from './blob-table.ts';
@@ -18,6 +18,8 @@ export interface IndexFile {
   readonly blobs: number;
   /** Pack → how many of its blobs are named here. */
   readonly packs: ReadonlyMap<Id, number>;
+  /** It names packs that wait for their deletion. */
+  readonly marked: boolean;
 }
 
 /** An index file that cannot be read. */
@@ -31,22 +33,30 @@ export interface ReadIndexOptions extends LoadIndexOptions {
   readonly skip?: ((id: Id) => boolean) | undefined;
 }
 
+export interface SurveyOptions extends ReadIndexOptions {
+  /** Packs that wait for their deletion count as the others do: for those who have the repository for themselves. */
+  readonly withMarked?: boolean | undefined;
+  /** Told of the marks in a file instead. */
+  readonly onMarks?: ((file: Id, marks: IndexMarks) => void) | undefined;
+}
+
 /** What is wrong with the file itself, rather than with the way to it. */
 const BROKEN: ReadonlySet<Code> = new Set<Code>(['corrupt', 'unsupported', 'too-large']);
 
 export async function loadIndex(repository: Repository, options: LoadIndexOptions = {}): Promise<IndexedRepository> {
-  const table = new BlobTable();
-  await readIndexFiles(repository, options, (_, json) => {
-    decodeIndex(json, repository.config.version, tableSink(table));
+  const indexed = new IndexedRepository(repository, new BlobTable());
+  await readIndexFiles(repository, options, (id, json) => {
+    decodeIndex(json, repository.config.version, tableSink(indexed.table));
+    indexed.indexFiles.add(id);
   });
-  return new IndexedRepository(repository, table);
+  return indexed;
 }
 
 /** Adds what the index files name to `table` and tells of each file; what cannot be read keeps none of the others. */
 export async function surveyIndexFiles(
   repository: Repository,
   table: BlobTable,
-  options: ReadIndexOptions = {},
+  options: SurveyOptions = {},
 ): Promise<{ files: IndexFile[]; broken: BrokenIndexFile[] }> {
   const files: IndexFile[] = [];
   const broken: BrokenIndexFile[] = [];
@@ -56,26 +66,64 @@ export async function surveyIndexFiles(
     options,
     (id, json) => {
       const packs = new Map<Id, number>();
-      let blobs = 0;
-      decodeIndex(json, repository.config.version, countingSink(tableSink(table), packs));
+      let [blobs, marked] = [0, false];
+      const sink = countingSink(tableSink(table), packs);
+      const marks = (found: IndexMarks): void => {
+        marked = found.packs.length > 0;
+        options.onMarks?.(id, found);
+        if (options.withMarked === true) addMarked(found, sink);
+      };
+      decodeIndex(json, repository.config.version, { ...sink, marks });
       for (const count of packs.values()) blobs += count;
-      files.push({ id, blobs, packs });
+      files.push({ id, blobs, packs, marked });
     },
     onBroken,
   );
   return { files, broken };
 }
 
+/** A pack that was in no index has no blobs here: nothing can be said of it. */
+function addMarked({ packs }: IndexMarks, sink: IndexSink): void {
+  for (const { id, blobs } of packs) {
+    if (blobs.length === 0) continue;
+    sink.pack(id);
+    for (const blob of blobs) sink.blob(blob.type, blob.id, blob.offset, blob.length, blob.uncompressedLength);
+  }
+}
+
+/**
+ * Reads every index file. What one names that goes away meanwhile is named by those that took its place, which were
+ * there before: they are read as well.
+ */
 async function readIndexFiles(
   repository: Repository,
   options: ReadIndexOptions,
   take: (id: Id, json: Uint8Array) => void,
   onBroken?: (id: Id, error: EngineError) => void,
 ): Promise<void> {
-  const { onProgress, skip = () => false } = options;
-  const files: Id[] = [];
-  for await (const { name } of repository.list('index', { signal: options.signal })) if (!skip(name)) files.push(name);
+  const done = new Set<Id>();
+  const gone = new Set<Id>();
+  for (let before = -1; gone.size > before; ) {
+    before = gone.size;
+    const files: Id[] = [];
+    for await (const { name } of repository.list('index', { signal: options.signal })) {
+      if (!done.has(name) && options.skip?.(name) !== true) files.push(name);
+    }
+    await readEach(repository, files, gone, options, take, onBroken);
+    for (const file of files) done.add(file);
+    for (const file of gone) done.delete(file);
+  }
+}
 
+/** Adds to `gone` what is not there any more; what was in `gone` before must be there. */
+async function readEach(
+  repository: Repository,
+  files: readonly Id[],
+  gone: Set<Id>,
+  options: ReadIndexOptions,
+  take: (id: Id, json: Uint8Array) => void,
+  onBroken?: (id: Id, error: EngineError) => void,
+): Promise<void> {
   const failed = new AbortController();
   const signal = options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
   let filesDone = 0;
@@ -85,11 +133,12 @@ async function readIndexFiles(
       try {
         take(file, await repository.loadFile('index', file, { signal }));
       } catch (error) {
-        if (onBroken === undefined || !EngineError.is(error) || !BROKEN.has(error.code)) throw error;
-        onBroken(file, error);
+        if (EngineError.is(error, 'not-found') && !gone.has(file)) gone.add(file);
+        else if (onBroken !== undefined && EngineError.is(error) && BROKEN.has(error.code)) onBroken(file, error);
+        else throw error;
       }
       throwIfAborted(signal);
-      onProgress?.({ filesDone: ++filesDone, filesTotal: files.length });
+      options.onProgress?.({ filesDone: ++filesDone, filesTotal: files.length });
     }
   };
   try {

@@ -231,8 +231,8 @@ export class Upload {
   /** Blobs count as stored from here on. Before, should this upload fail, whoever needs them stores them again. */
   async #saveIndex(packs: readonly StoredPack[]): Promise<void> {
     if (this.#dryRun) return;
-    const { repository, table } = this.#indexed;
-    await repository.saveFile('index', encodeIndex(packs), { signal: this.#indexSignal });
+    const { repository, table, indexFiles } = this.#indexed;
+    indexFiles.add(await repository.saveFile('index', encodeIndex(packs), { signal: this.#indexSignal }));
     for (const pack of packs) {
       const number = table.addPack(pack.id);
       for (const { type, id, offset, length, uncompressedLength } of pack.blobs) {

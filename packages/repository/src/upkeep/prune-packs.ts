@@ -16,6 +16,8 @@ export interface PackUse {
   unusedBytes: number;
   /** Blobs in it that are in use and have other copies. */
   readonly duplicates: number;
+  /** It stays as it is, whatever is in it. */
+  fixed?: boolean;
 }
 
 /** Blobs and their bytes as sealed, headers left out. */
@@ -39,18 +41,18 @@ const LAST_COPY = 0;
 /**
  * Says of every pack how much of it is in use. `reached` has 1 for each number of a needed blob in the table. Of a blob
  * with several copies one counts as used: preferably in a pack of which everything is needed, which is what an
- * interrupted prune leaves behind, then in one that is needed anyway.
+ * interrupted prune leaves behind, then in one that is needed anyway. Only packs of which `counts` says so are there.
  */
-export function usageOf(table: BlobTable, reached: Uint8Array): Usage {
+export function usageOf(table: BlobTable, reached: Uint8Array, counts: (pack: Id) => boolean = () => true): Usage {
   const copies = new Uint8Array(table.size);
-  for (const { type, id } of table.entries()) {
+  for (const { type, id, pack } of table.entries()) {
     const number = table.numberOf(type, id);
-    if (reached[number] === 1) copies[number] = Math.min((copies[number] ?? 0) + 1, MOST_COPIES);
+    if (reached[number] === 1 && counts(pack)) copies[number] = Math.min((copies[number] ?? 0) + 1, MOST_COPIES);
   }
   const packs: PackUse[] = [];
   const usage = { packs, used: none(), duplicate: none(), unused: none() };
-  for (const { pack, blobs } of table.byPack()) {
-    const use = {
+  for (const { pack, blobs } of table.byPack(counts)) {
+    const use: PackUse & { duplicates: number } = {
       id: pack,
       type: typeOf(blobs),
       uncompressed: blobs.some(({ uncompressedLength }) => uncompressedLength === 0),

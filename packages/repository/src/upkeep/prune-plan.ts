@@ -181,6 +181,10 @@ export class Planner {
   #sort(use: PackUse): 'settled' | 'small' | 'candidate' {
     this.#packs[use.usedBlobs === 0 ? 'unused' : use.unusedBlobs === 0 ? 'used' : 'partlyUsed'] += 1;
     if (use.uncompressed) this.#uncompressedBytes += sizeOf(use);
+    if (use.fixed === true) {
+      this.#packs.keep += 1;
+      return 'settled';
+    }
     if (use.usedBlobs === 0) {
       this.#plan.remove.add(use.id);
       this.#remove(use);

@@ -46,15 +46,39 @@ export interface PruneOptions extends PruneLimits {
    * for this by accident, it must be the id in the repository's config.
    */
   readonly unsafeRecoverNoFreeSpace?: Id | undefined;
+  /**
+   * Go on beside backups and everything else that takes no exclusive lock: what is not needed is marked, and deleted by
+   * a later run of this kind. @default false
+   */
+  readonly lockFree?: boolean | undefined;
+  /** With `lockFree`: how long marked packs wait at least, in milliseconds. @default 23 hours */
+  readonly keepDeleteMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The plan is made and nothing is changed yet. */
   readonly onPlan?: ((result: PruneResult) => void) | undefined;
   readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
 }
 
+/** Numbers of packs. */
+export interface LockFreeResult {
+  /** Marked by this run. */
+  readonly marked: number;
+  /** Marked by now, by this run and earlier ones, and not deleted. */
+  readonly waiting: number;
+  /** Marked by earlier runs, and deleted now. */
+  readonly deleted: number;
+  /** Marked, but needed after all: they are in the index again. */
+  readonly returned: number;
+  /** Left alone because others are at work that may have stored them. */
+  readonly postponed: number;
+}
+
 export interface PruneResult {
+  /** With `lockFree`: what it marks. */
   readonly plan: PrunePlan;
   readonly stats: PruneStats;
+  /** What became of marks, with `lockFree`. */
+  readonly lockFree?: LockFreeResult;
   /** What went wrong and did no harm: packs that could not be removed, a lock that stayed. */
   readonly problems: readonly string[];
 }
@@ -87,6 +111,12 @@ export function checkPruneOptions(repository: Repository, options: PruneOptions)
   if (options.unsafeRecoverNoFreeSpace !== undefined && options.unsafeRecoverNoFreeSpace !== id) {
     throw new EngineError('bad-request', `recovering without free space needs the id of the repository, ${id}`);
   }
+  if (options.lockFree === true && options.unsafeRecoverNoFreeSpace !== undefined) {
+    throw new EngineError('bad-request', 'beside others, the index must never be missing');
+  }
+  if (options.lockFree !== true && options.keepDeleteMs !== undefined) {
+    throw new EngineError('bad-request', 'only packs that a lock-free prune marks are kept for a time');
+  }
   if (options.dryRun !== true && options.ignoreSnapshots !== undefined) {
     throw new EngineError('bad-request', 'data of snapshots that are there can be left out of a dry run only');
   }
@@ -109,6 +139,7 @@ export async function pruneLocked(
   const table = new BlobTable();
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
+    withMarked: true,
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
   });
   if (broken[0] !== undefined) throw broken[0].error;
@@ -129,7 +160,7 @@ export async function pruneLocked(
 }
 
 /** Marks the numbers of all blobs that snapshots need. Anything that is missing rejects. */
-async function findUsed(
+export async function findUsed(
   indexed: IndexedRepository,
   snapshots: readonly Id[],
   { signal, onProgress }: PruneOptions,
@@ -187,7 +218,7 @@ async function execute(
   await removePacks(plan.unreferenced);
   const leaving = new Set([...plan.remove, ...plan.repack]);
   const without = new Set([...leaving, ...plan.missing]);
-  if (without.size === 0 && !namesTwice(files)) return problems;
+  if (without.size === 0 && !namesTwice(files) && !files.some(({ marked }) => marked)) return problems;
 
   if (options.unsafeRecoverNoFreeSpace !== undefined) {
     await replaceIndexAround(indexed, files, without, options, () => removePacks(leaving));
@@ -235,7 +266,7 @@ async function replaceIndexAround(
  * Copies the blobs that `needed` marks out of `packs`; the new packs are indexed when it resolves, and in `copies`. When
  * it fails, those that are complete are indexed as well: the next run sees that, and copies only the rest.
  */
-async function repack(
+export async function repack(
   indexed: IndexedRepository,
   copies: BlobTable,
   needed: Uint8Array,

@@ -81,6 +81,7 @@ async function repairLocked(
   const table = new BlobTable();
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
+    withMarked: true,
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
   });
   if (broken[0] !== undefined) throw broken[0].error;

@@ -102,12 +102,13 @@ function chooseFiles({ files, obsolete, sources }: RewriteIndexOptions): { kept:
   const replaced = new Set(sources.flatMap(({ without }) => [...without]));
   const kept = new Set<Id>();
   const old = [...obsolete];
-  for (const { id, blobs, packs } of files) {
+  for (const { id, blobs, packs, marked } of files) {
     const full = blobs >= FULL_BLOBS && blobs < FULL_BLOBS + MAX_HEADER_ENTRIES;
     const right = [...packs].every(
       ([pack, count]) => wanted.get(pack) === count && !replaced.has(pack) && !kept.has(pack),
     );
-    if (!full || !right) {
+    // Where packs are only marked, nobody looks for blobs.
+    if (!full || !right || marked) {
       old.push(id);
       continue;
     }

@@ -1,5 +1,5 @@
 /** Upkeep as programs call it. What does the work is loaded at the first call: few processes ever ask. */
-import type { Id } from '@restic-engine/repo-format';
+import type { Call, Id } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
 import type { RepositoryLock } from '../lock.ts';
 import type { Repository } from '../repository.ts';
@@ -41,8 +41,21 @@ export async function check(repository: Repository, options: CheckOptions = {}):
  * ```ts
  * const { stats } = await prune(repository, { maxUnused: '10%', dryRun: true });
  * ```
+ *
+ * With `lockFree` it goes on beside backups and restores: what is not needed leaves the index and is marked, and is
+ * deleted by a later run when nobody can count on it any more. Rejects with `denied`, before anything is changed, when
+ * the store removes nothing, and with `locked` beside another prune of this kind.
+ *
+ * @example
+ * ```ts
+ * const { lockFree } = await prune(repository, { lockFree: true });
+ * ```
  */
 export async function prune(repository: Repository, options: PruneOptions = {}): Promise<PruneResult> {
+  if (options.lockFree === true) {
+    const lockFree = await import('./lock-free/prune-lock-free.ts');
+    return lockFree.pruneLockFree(repository, options);
+  }
   const inner = await import('./prune.ts');
   return inner.prune(repository, options);
 }
@@ -151,4 +164,17 @@ export async function migrate(
 export async function treeCopier(from: IndexedRepository, to: Repository): Promise<TreeCopier> {
   const inner = await import('./copy-trees.ts');
   return new inner.TreeCopier(from, to);
+}
+
+/**
+ * To be called while the lock is held under which snapshots with these root trees were stored: a lock-free prune may
+ * have taken packs out of the index meanwhile that `indexed` had, and that the snapshots count on. Puts these back and
+ * resolves with their number. Where there was no prune, this is one listing.
+ */
+export async function returnNeeded(indexed: IndexedRepository, roots: readonly Id[], call: Call): Promise<number> {
+  const files: Id[] = [];
+  for await (const { name } of indexed.repository.list('index', call)) files.push(name);
+  if (files.every((file) => indexed.indexFiles.has(file))) return 0;
+  const inner = await import('./lock-free/return-packs.ts');
+  return inner.returnNeeded(indexed, roots, call);
 }

@@ -1,7 +1,7 @@
 /** Copies snapshots from one repository to another. */
 import { compareTimestamps, encodeSnapshot } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
-import { inParallel, treeCopier, withLock, withUpload } from '@restic-engine/repository';
+import { inParallel, returnNeeded, treeCopier, withLock, withUpload } from '@restic-engine/repository';
 import type { IndexedRepository, MissingBlobs, Repository, TreeCopier, UploadTotals } from '@restic-engine/repository';
 import { selectSnapshots } from '../find.ts';
 import type { ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from '../find.ts';
@@ -114,6 +114,8 @@ async function copyLocked(
     totals.push(batch.totals);
     copied.push(...(await saveBatch(target, batch.snapshots, options)));
   }
+  const roots = wanted.map(({ tree }) => tree);
+  await returnNeeded(to, roots, { signal });
   return { copied, skipped, totals: sumOf(totals) };
 }
 

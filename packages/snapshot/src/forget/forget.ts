@@ -15,7 +15,14 @@ import type { SnapshotFailure } from './remove.ts';
 /** How to prune afterwards. */
 export type ForgetPruneOptions = Omit<
   PruneOptions,
-  'dryRun' | 'ignoreSnapshots' | 'lock' | 'retryLockMs' | 'signal' | 'unsafeRecoverNoFreeSpace'
+  | 'dryRun'
+  | 'ignoreSnapshots'
+  | 'keepDeleteMs'
+  | 'lock'
+  | 'lockFree'
+  | 'retryLockMs'
+  | 'signal'
+  | 'unsafeRecoverNoFreeSpace'
 >;
 
 interface ForgetCommonOptions {

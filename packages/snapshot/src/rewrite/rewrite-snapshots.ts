@@ -1,7 +1,7 @@
 /** Makes snapshots anew with less in them or other facts. */
 import { encodeSnapshot, EngineError } from '@restic-engine/repo-format';
 import type { Code, Id, Snapshot, Timestamp } from '@restic-engine/repo-format';
-import { inParallel, withLock, withUpload } from '@restic-engine/repository';
+import { inParallel, returnNeeded, withLock, withUpload } from '@restic-engine/repository';
 import type { Repository, Upload } from '@restic-engine/repository';
 import { asTimestamp } from '../backup/as-timestamp.ts';
 import { snapshotsByOrigin } from '../copy/same-snapshot.ts';
@@ -125,6 +125,7 @@ async function rewriteLocked(
   const indexed = await repository.loadIndex({ signal });
   const rewriter = new TreeRewriter(indexed, plan.choice);
   const queue = snapshots.values();
+  const roots: Id[] = [];
   for (let left = snapshots.length; left > 0; ) {
     const changes = await withUpload(indexed, { signal, dryRun }, async (upload) => {
       const found: Change[] = [];
@@ -137,7 +138,9 @@ async function rewriteLocked(
       return found;
     });
     await carryOut(job, changes);
+    for (const { next } of changes) roots.push(next.tree);
   }
+  if (!dryRun) await returnNeeded(indexed, roots, { signal });
   return { changed: job.changed, failed: job.failed };
 }
 
