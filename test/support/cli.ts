@@ -13,7 +13,8 @@ export interface Cli extends Disposable {
 }
 
 export function startCli(defaults: ResticOptions): Cli {
-  const child = fork(PROGRAM, { execArgv: ['--conditions=@restic-engine/source'], cwd: defaults.cwd });
+  // With the options of this process: the threads of many commands come and go in it, too (see vitest.config.ts).
+  const child = fork(PROGRAM, { execArgv: process.execArgv, cwd: defaults.cwd });
   const waiting: PromiseWithResolvers<ResticRun>[] = [];
   child.on('message', ({ status, stdout, stderr }: CliAnswer) => {
     const text = (base64: string): string => Buffer.from(base64, 'base64').toString();

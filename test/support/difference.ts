@@ -7,7 +7,7 @@ export function expectSameValue(own: unknown, other: unknown, title: string): vo
 }
 
 /** Where two values differ first, and what is there; undefined when they are equal. */
-function firstDifference(own: unknown, other: unknown, path = ''): string | undefined {
+export function firstDifference(own: unknown, other: unknown, path = ''): string | undefined {
   if (isDeepStrictEqual(own, other)) return undefined;
   if (isObject(own) && isObject(other) && Array.isArray(own) === Array.isArray(other)) {
     const keys = [...new Set([...Object.keys(own), ...Object.keys(other)])];

@@ -28,6 +28,8 @@ export interface RandomRepositoryOptions {
   readonly trees: number;
   /** Whether some snapshots have the very time of another. @default false */
   readonly twins?: boolean;
+  /** Whether trees have what `check` and `rewrite` refuse. @default true */
+  readonly odd?: boolean;
 }
 
 export interface RandomRepository {
@@ -46,7 +48,7 @@ export async function fillRandomly(
   random: Random,
   options: RandomRepositoryOptions,
 ): Promise<RandomRepository> {
-  const tree = randomTree(random);
+  const tree = randomTree(random, options.odd ?? true);
   const paths = new Set<string>();
   const trees = await withUpload(await repository.loadIndex(), {}, async (upload) => {
     const made: { id: Id; summary: SnapshotSummary }[] = [];

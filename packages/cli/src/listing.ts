@@ -39,7 +39,7 @@ async function* listFolders(
   for (const node of await indexed.loadTree(tree, { signal })) {
     const path = `${parent}/${node.name}`;
     const within = folders.some((folder) => isBelow(folder, path));
-    const onTheWay = node.subtree !== undefined && folders.some((folder) => isBelow(path, folder));
+    const onTheWay = folders.some((folder) => isBelow(path, folder));
     if (within || (onTheWay && parents)) yield { path, node };
     if (node.subtree === undefined) continue;
     if (onTheWay || (within && recursive)) yield* listFolders(indexed, node.subtree, path, options);
@@ -54,7 +54,7 @@ function isBelow(folder: string, path: string): boolean {
 export const SORT_MODES = ['name', 'size', 'time', 'atime', 'ctime', 'extension'] as const;
 export type SortMode = (typeof SORT_MODES)[number];
 
-/** Sorted by `mode`, the largest and newest last, and among equals by path. */
+/** Sorted by `mode`, the largest and newest last, and among equals by path; `nodes` come in the order of the trees. */
 export function sortNodes(
   engine: Engine,
   nodes: readonly ListedNode[],
@@ -62,13 +62,17 @@ export function sortNodes(
   reverse: boolean,
 ): ListedNode[] {
   const compare = comparators(engine)[mode];
-  const direction = reverse ? -1 : 1;
-  return nodes.toSorted((a, b) => direction * (compare(a.node, b.node) || engine.compareNames(a.path, b.path)));
+  // By name they are already sorted, folder by folder.
+  const sorted =
+    compare === undefined
+      ? [...nodes]
+      : nodes.toSorted((a, b) => compare(a.node, b.node) || engine.compareNames(a.path, b.path));
+  return reverse ? sorted.toReversed() : sorted;
 }
 
-function comparators(engine: Engine): Record<SortMode, (a: Node, b: Node) => number> {
+function comparators(engine: Engine): Record<SortMode, ((a: Node, b: Node) => number) | undefined> {
   return {
-    name: () => 0,
+    name: undefined,
     size: (a, b) => Number(a.size ?? 0) - Number(b.size ?? 0),
     time: (a, b) => engine.compareTimestamps(a.mtime, b.mtime),
     atime: (a, b) => engine.compareTimestamps(a.atime, b.atime),

@@ -33,6 +33,10 @@ export async function findNamed(
       tellIgnored(ui, id, error);
     }
   }
+  const { hosts = [], tags = [], paths = [] } = options.filter ?? {};
+  if (!ids.includes('latest') && hosts.length + tags.length + paths.length > 0) {
+    ui.warn('Ignoring "filters": explicit snapshot ids are given');
+  }
   return [...found.values()];
 }
 

@@ -6,7 +6,7 @@ import { toJson } from '../src/render/json.ts';
 import { formatMode } from '../src/render/mode.ts';
 import { statusJson as restoreStatus, summaryJson as restoreSummary } from '../src/render/restore.ts';
 import { displayWidth, renderTable } from '../src/render/table.ts';
-import { formatExactTime } from '../src/render/time.ts';
+import { canonicalTime, formatExactTime } from '../src/render/time.ts';
 
 describe('numbers', () => {
   it.each([
@@ -17,6 +17,9 @@ describe('numbers', () => {
     [360_000_000, '343.323 MiB'],
     [5 * 2 ** 40, '5.000 TiB'],
     [2 ** 51, '2048.000 TiB'],
+    // In the middle between two: the even one, as with Go.
+    [5440, '5.312 KiB'],
+    [5312, '5.188 KiB'],
   ])('%d bytes are %s', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
   });
@@ -35,6 +38,17 @@ describe('numbers', () => {
   it('shows times with all digits and their zone', () => {
     expect(formatExactTime('2026-11-22T13:58:09.034143347Z')).toBe('2026-11-22 13:58:09.034143347 +0000 UTC');
     expect(formatExactTime('2026-11-22T13:58:09+05:30')).toBe('2026-11-22 13:58:09 +0530 +0530');
+  });
+
+  it('shows times as Go writes them, whoever wrote them', () => {
+    const texts = ['T10:00:00.120+02:00', 'T10:00:00.000Z', 'T10:00:00.5+00:00', 'T10:20:30-00:00', 'T10:00:00+10:00'];
+    expect(texts.map(canonicalTime)).toEqual([
+      'T10:00:00.12+02:00',
+      'T10:00:00Z',
+      'T10:00:00.5Z',
+      'T10:20:30Z',
+      'T10:00:00+10:00',
+    ]);
   });
 });
 

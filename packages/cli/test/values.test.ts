@@ -122,6 +122,8 @@ describe('flags that choose snapshots', () => {
     expect(snapshotFilter({}, { RESTIC_HOST: 'h' }).hosts).toEqual(['h']);
     expect(snapshotFilter({ host: ['x', 'y'] }, { RESTIC_HOST: 'h' }).hosts).toEqual(['x', 'y']);
     expect(snapshotFilter({ host: [''] }, { RESTIC_HOST: 'h' }).hosts).toEqual([]);
+    // Beside others it means snapshots without a host.
+    expect(snapshotFilter({ host: ['', 'x'] }, {}).hosts).toEqual(['', 'x']);
     expect(snapshotFilter({}, {}).hosts).toEqual([]);
   });
 

@@ -71,9 +71,13 @@ function ignoreHangups(): () => void {
 function localZone(tz: string | undefined): TimeZone {
   for (const path of zoneFiles(tz)) {
     const zone = readZone(path);
-    if (zone !== undefined) return zone;
+    if (zone !== undefined) return { ...zone, name: zoneName(tz, path) };
   }
-  return UTC;
+  return { ...UTC, name: 'UTC' };
+}
+
+function zoneName(tz: string | undefined, path: string): string {
+  return tz === undefined || path === '/etc/localtime' ? 'Local' : tz.replace(/^:/, '');
 }
 
 function readZone(path: string): TimeZone | undefined {

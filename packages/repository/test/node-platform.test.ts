@@ -18,6 +18,19 @@ describe('the zone of the platform', () => {
     expect(offsetWith('/etc/passwd')).toBe(0);
   });
 
+  it('has the name that Go gives it', () => {
+    const named = (tz: string): string | undefined => nodePlatform({ TZ: tz }).zone.name;
+    expect(['', 'UTC', 'No/Such', 'Europe/Berlin', ':Europe/Berlin'].map(named)).toEqual([
+      'UTC',
+      'UTC',
+      'UTC',
+      'Europe/Berlin',
+      'Europe/Berlin',
+    ]);
+    // Where there is no such file.
+    expect(['Local', 'UTC']).toContain(nodePlatform({}).zone.name);
+  });
+
   it('reads a zone file by its path', () => {
     const folder = mkdtempSync(join(tmpdir(), 'zone-'));
     const path = join(folder, 'zone');

@@ -7,6 +7,7 @@ import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
+import { snapshotJson } from '../render/snapshot.ts';
 
 const KINDS = ['config', 'index', 'snapshot', 'key', 'masterkey', 'lock', 'pack', 'blob', 'tree'] as const;
 type Kind = (typeof KINDS)[number];
@@ -83,7 +84,7 @@ async function load(opened: Opened, { kind, id }: Request): Promise<Uint8Array> 
       return loadPack(opened, fullId(engine, id));
     case 'snapshot': {
       const { snapshot } = await engine.findSnapshot(repository, id, { signal });
-      return indented(JSON.parse(text(await repository.loadFile('snapshot', snapshot.id, { signal }))));
+      return indented(JSON.parse(snapshotJson(engine, snapshot)));
     }
     case 'blob':
       return loadBlob(await repository.loadIndex({ signal }), fullId(engine, id), signal);
@@ -125,7 +126,9 @@ function base64(bytes: Uint8Array): string {
 }
 
 function indented(value: unknown): Uint8Array {
-  return Buffer.from(JSON.stringify(value, null, 2));
+  const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  // As Go writes JSON.
+  return Buffer.from(JSON.stringify(value, null, 2).replaceAll(/[<>&\u2028\u2029]/g, escaped));
 }
 
 /** Trees end with a newline of their own. */

@@ -130,9 +130,9 @@ function wantedIds(indexed: IndexedRepository, patterns: readonly string[], { bl
   const trees = new Set<Id>();
   const names = new Set(patterns);
   for (const { pack, type, id } of indexed.table.entries()) {
-    const name = [pack, pack.slice(0, 8)].find((form) => names.has(form));
-    if (name === undefined) continue;
-    missing.delete(name);
+    const forms = [pack, pack.slice(0, 8)].filter((form) => names.has(form));
+    if (forms.length === 0) continue;
+    for (const form of forms) missing.delete(form);
     (type === 'data' ? data : trees).add(id);
   }
   if (missing.size > 0) throw new Fatal(`unable to find pack(s): [${[...missing].toSorted().join(' ')}]`);

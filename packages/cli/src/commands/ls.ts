@@ -17,7 +17,9 @@ import type { FilterFlags } from '../values/filter.ts';
 
 interface Request {
   readonly snapshot: string;
+  /** As they were given. */
   readonly folders: readonly string[];
+  readonly cleaned: readonly string[];
   readonly filter: SnapshotFilter;
   readonly recursive: boolean;
   readonly long: boolean;
@@ -79,13 +81,13 @@ export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnkn
     if (ncdu && (sort !== 'name' || reverse)) throw new Fatal('--sort and --reverse cannot be combined with --ncdu');
     const filter = snapshotFilter(flags, context.env);
     const cleaned = folders.map((folder) => posix.resolve(folder));
-    await ls(context, { snapshot, folders: cleaned, filter, recursive, long, humanReadable, ncdu, sort, reverse });
+    await ls(context, { snapshot, folders, cleaned, filter, recursive, long, humanReadable, ncdu, sort, reverse });
   });
 }
 
 async function ls(context: Context, request: Request): Promise<void> {
   const { ui } = context;
-  const { folders, recursive, ncdu, sort, reverse } = request;
+  const { cleaned, recursive, ncdu, sort, reverse } = request;
   await withLockedRepository(context, async (repository, engine, signal) => {
     const { snapshot, subfolder } = await engine.findSnapshot(repository, request.snapshot, {
       filter: request.filter,
@@ -95,7 +97,7 @@ async function ls(context: Context, request: Request): Promise<void> {
     const tree = await engine.findTree(indexed, snapshot.tree, subfolder, { signal });
     const printer = printerFor(context, engine, request);
     let text = printer.begin({ ...snapshot, tree });
-    const nodes = listNodes(engine, indexed, tree, { folders, recursive, parents: ncdu, signal });
+    const nodes = listNodes(engine, indexed, tree, { folders: cleaned, recursive, parents: ncdu, signal });
     for await (const entry of sort === 'name' && !reverse ? nodes : await sorted(engine, nodes, sort, reverse)) {
       text += printer.node(entry);
       if (text.length < FLUSH) continue;

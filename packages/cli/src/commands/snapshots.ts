@@ -6,7 +6,7 @@ import type { Manual } from '../manual/manual.ts';
 import { chooseSnapshots } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
-import { groupTitle, snapshotArray, snapshotTable, withSortedPaths } from '../render/snapshot.ts';
+import { groupTitle, shownIn, snapshotArray, snapshotTable } from '../render/snapshot.ts';
 import { addFilterFlags, groupByFlag, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { parseCount } from '../values/size.ts';
@@ -64,11 +64,16 @@ async function snapshots(context: Context, request: Request): Promise<void> {
   await withLockedRepository(context, async (repository, engine, signal) => {
     const found = await chooseSnapshots(context, repository, engine, { ids, filter, signal });
     const sorted = found
-      .map((snapshot) => withSortedPaths(engine, snapshot))
+      .map((snapshot) => shownIn(engine, snapshot, groupBy))
       .toSorted((a, b) => engine.compareTimestamps(a.time, b.time));
-    const count = request.latest ?? 0;
-    const shown = count > 0 ? latestOfGroups(engine, sorted, count) : sorted;
-    const groups = groupBy.length > 0 ? engine.groupSnapshots(shown, groupBy) : [{ key: undefined, snapshots: shown }];
+    const count = Math.max(0, request.latest ?? 0);
+    const groups =
+      groupBy.length > 0
+        ? // The last ones of each group; all of them from -0 on.
+          engine
+            .groupSnapshots(sorted, groupBy)
+            .map(({ key, snapshots }) => ({ key, snapshots: snapshots.slice(-count) }))
+        : [{ key: undefined, snapshots: count > 0 ? latestOfGroups(engine, sorted, count) : sorted }];
     if (ui.json) {
       const arrays = groups.map(({ key, snapshots }) => groupJson(engine, key, snapshots));
       ui.line(groupBy.length > 0 ? `[${arrays.join(',')}]` : (arrays[0] ?? '[]'));
@@ -76,8 +81,9 @@ async function snapshots(context: Context, request: Request): Promise<void> {
     }
     for (const { key, snapshots } of groups) {
       if (snapshots.length === 0) continue;
-      if (key !== undefined) ui.line(groupTitle(key, groupBy));
-      for (const line of snapshotTable(snapshots, { compact: request.compact })) ui.line(line);
+      const { compact } = request;
+      const table = snapshotTable(snapshots, { compact, zone: engine.nodePlatform().zone });
+      for (const line of [...(key === undefined ? [] : groupTitle(key)), ...table]) ui.line(line);
     }
   });
 }

@@ -6,7 +6,7 @@ import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { chooseSnapshots } from '../named.ts';
 import { withLockedRepository } from '../open.ts';
-import { formatBytes } from '../render/bytes.ts';
+import { formatBytes, formatFixed } from '../render/bytes.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 
@@ -97,9 +97,9 @@ function statsLines(result: Stats, mode: StatsMode): string[] {
     ['Total File Count', result.files, String(result.files)],
     ['Total Uncompressed Size', uncompressed, formatBytes(uncompressed).padEnd(5)],
     ['Total Size', Infinity, formatBytes(result.size).padEnd(5)],
-    ['Compression Progress', progress, `${progress.toFixed(2)}%`],
-    ['Compression Ratio', ratio, `${ratio.toFixed(2)}x`],
-    ['Compression Space Saving', saving, `${saving.toFixed(2)}%`],
+    ['Compression Progress', progress, `${formatFixed(progress, 2)}%`],
+    ['Compression Ratio', ratio, `${formatFixed(ratio, 2)}x`],
+    ['Compression Space Saving', saving, `${formatFixed(saving, 2)}%`],
   ];
   const shown = rows.filter(([, value]) => value > 0);
   return [

@@ -11,7 +11,7 @@ export function formatBytes(bytes: number): string {
     value /= 1024;
     unit++;
   }
-  return `${value.toFixed(3)} ${UNITS[unit]}`;
+  return `${formatFixed(value, 3)} ${UNITS[unit]}`;
 }
 
 /** `0:07`, `12:30`, `1:02:03`. */
@@ -26,5 +26,14 @@ export function formatDuration(ms: number): string {
 
 /** Part of a whole as `12.34%`; never more than 100. */
 export function formatPercent(done: number, total: number): string {
-  return `${Math.min(100, total > 0 ? (100 * done) / total : 0).toFixed(2)}%`;
+  return `${formatFixed(Math.min(100, total > 0 ? (100 * done) / total : 0), 2)}%`;
+}
+
+/** Like `toFixed`, but what lies in the middle becomes even, as with Go: `0.1875` with three digits is `0.188`, `0.0625` is `0.062`. */
+export function formatFixed(value: number, digits: number): string {
+  // All digits: those of a number in the middle end soon.
+  const exact = value.toFixed(100);
+  const down = exact.slice(0, exact.indexOf('.') + 1 + digits);
+  const isEven = /[02468]$/.test(down);
+  return isEven && /^50*$/.test(exact.slice(down.length)) ? down : value.toFixed(digits);
 }

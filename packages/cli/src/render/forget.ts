@@ -1,7 +1,7 @@
 /** What `forget` says of a policy and of what it keeps. */
 import type { ForgetGroup, GroupBy, KeepPolicy, SnapshotEntry } from 'restic-engine';
 import type { Engine } from '../open.ts';
-import { groupTitle, snapshotArray, snapshotMembers, snapshotTable, withSortedPaths } from './snapshot.ts';
+import { groupTitle, shownIn, snapshotArray, snapshotMembers, snapshotTable } from './snapshot.ts';
 
 /** `keep 2 daily snapshots and all snapshots within 1y of the newest` */
 export function describePolicy(policy: KeepPolicy): string {
@@ -12,16 +12,22 @@ export function describePolicy(policy: KeepPolicy): string {
   const { withinHourly, withinDaily, withinWeekly, withinMonthly, withinYearly } = policy;
   const within = { hourly: withinHourly, daily: withinDaily, weekly: withinWeekly, monthly: withinMonthly };
   const spans = Object.entries({ ...within, yearly: withinYearly }).flatMap(([name, span]) =>
-    span === undefined ? [] : `${name} snapshots within ${span}`,
+    plainSpan(span) === '' ? [] : `${name} snapshots within ${plainSpan(span)}`,
   );
   const tags = policy.tags?.map((list) => `[${list.join(', ')}]`) ?? [];
   const periods = [...(counted.length > 0 ? [`${counted.join(', ')} snapshots`] : []), ...spans];
   const parts = [
     ...(periods.length > 0 ? [periods.join(', ')] : []),
     ...(tags.length > 0 ? [`all snapshots with tags [${tags.join(' ')}]`] : []),
-    ...(policy.within === undefined ? [] : [`all snapshots within ${policy.within} of the newest`]),
+    ...(plainSpan(policy.within) === '' ? [] : [`all snapshots within ${plainSpan(policy.within)} of the newest`]),
   ];
   return parts.length === 0 ? 'remove' : `keep ${parts.join(' and ')}`;
+}
+
+/** Years first, nothing that is 0; of two numbers with one unit the last counts. */
+function plainSpan(span = ''): string {
+  const last = new Map(Array.from(span.matchAll(/(\d+)([ymdh])/g), ([, digits, unit]) => [unit, Number(digits)]));
+  return ['y', 'm', 'd', 'h'].map((unit) => (last.get(unit) ? `${last.get(unit)}${unit}` : '')).join('');
 }
 
 export interface ForgetLinesOptions {
@@ -34,15 +40,16 @@ export interface ForgetLinesOptions {
 /** The tables of one group, oldest snapshot first. */
 export function forgetLines(engine: Engine, group: ForgetGroup, options: ForgetLinesOptions): string[] {
   const { groupBy, compact, title } = options;
+  const { zone } = engine.nodePlatform();
   const reasons = new Map(group.keep.map((kept) => [kept.snapshot.id, kept.reasons]));
   const table = (word: string, snapshots: readonly SnapshotEntry[], withReasons: boolean): string[] => {
     if (snapshots.length === 0) return [];
     const reasonsOf = withReasons ? ({ id }: SnapshotEntry) => reasons.get(id) ?? [] : undefined;
     const shown = snapshots.map((snapshot) => shownIn(engine, snapshot, groupBy)).toReversed();
-    return [`${word} ${snapshots.length} snapshots:`, ...snapshotTable(shown, { compact, reasonsOf }), ''];
+    return [`${word} ${snapshots.length} snapshots:`, ...snapshotTable(shown, { compact, reasonsOf, zone }), ''];
   };
   return [
-    ...(title && groupBy.length > 0 ? [groupTitle(group.key, groupBy)] : []),
+    ...(title ? groupTitle(group.key) : []),
     ...table(
       'keep',
       group.keep.map(({ snapshot }) => snapshot),
@@ -76,10 +83,4 @@ export function forgetJson(engine: Engine, groups: readonly ForgetGroup[], by: r
     ].join(',');
   });
   return `[${objects.join(',')}]`;
-}
-
-/** Paths, and tags that are grouped by, in byte order, as restic shows them. */
-function shownIn(engine: Engine, snapshot: SnapshotEntry, by: readonly GroupBy[]): SnapshotEntry {
-  const sorted = withSortedPaths(engine, snapshot);
-  return by.includes('tags') ? { ...sorted, tags: sorted.tags?.toSorted(engine.compareNames) } : sorted;
 }

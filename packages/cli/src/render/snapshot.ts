@@ -1,5 +1,5 @@
 /** Snapshots as restic shows them. */
-import type { GroupBy, GroupKey, SnapshotEntry } from 'restic-engine';
+import type { GroupBy, GroupKey, SnapshotEntry, TimeZone } from 'restic-engine';
 import type { Engine } from '../open.ts';
 import { formatBytes } from './bytes.ts';
 import { renderTable } from './table.ts';
@@ -34,28 +34,35 @@ export function snapshotArray(engine: Engine, snapshots: readonly SnapshotEntry[
   return `[${snapshots.map((snapshot) => `{${snapshotMembers(engine, snapshot)}}`).join(',')}]`;
 }
 
-/** restic shows the paths in byte order, whatever their order in the snapshot. */
-export function withSortedPaths(engine: Engine, snapshot: SnapshotEntry): SnapshotEntry {
-  return { ...snapshot, paths: snapshot.paths.toSorted(engine.compareNames) };
+/** As restic shows it: paths, and tags that are grouped by, in byte order. */
+export function shownIn(engine: Engine, snapshot: SnapshotEntry, by: readonly GroupBy[]): SnapshotEntry {
+  const { paths, tags } = snapshot;
+  const sorted = { ...snapshot, paths: paths.toSorted(engine.compareNames) };
+  return by.includes('tags') ? { ...sorted, tags: tags?.toSorted(engine.compareNames) } : sorted;
 }
 
-/** `snapshots for (host [vm], paths [/srv]):` */
-export function groupTitle({ hostname, paths, tags }: GroupKey, by: readonly GroupBy[]): string {
+/** `snapshots for (host [vm], paths [/srv]):`, or nothing where the snapshots have nothing in common. */
+export function groupTitle({ hostname, paths, tags }: GroupKey): string[] {
   const parts: string[] = [];
-  if (by.includes('host')) parts.push(`host [${hostname}]`);
+  if (hostname !== '') parts.push(`host [${hostname}]`);
   if (tags !== null) parts.push(`tags [${tags.join(', ')}]`);
   if (paths !== null) parts.push(`paths [${paths.join(', ')}]`);
-  return `snapshots for (${parts.join(', ')}):`;
+  return parts.length === 0 ? [] : [`snapshots for (${parts.join(', ')}):`];
 }
 
 export interface TableOptions {
   readonly compact: boolean;
   /** Why a snapshot is kept, for a column of its own. */
   readonly reasonsOf?: ((snapshot: SnapshotEntry) => readonly string[]) | undefined;
+  /** The zone in which times are shown. */
+  readonly zone: TimeZone;
 }
 
 /** The table of `snapshots` and `forget`. */
-export function snapshotTable(snapshots: readonly SnapshotEntry[], { compact, reasonsOf }: TableOptions): string[] {
+export function snapshotTable(
+  snapshots: readonly SnapshotEntry[],
+  { compact, reasonsOf, zone }: TableOptions,
+): string[] {
   const columns: Column<SnapshotEntry>[] = [
     { header: 'ID', cell: ({ id }) => id.slice(0, 8) },
     { header: 'Time', cell: ({ time }) => formatLocalTime(time) },
@@ -75,7 +82,7 @@ export function snapshotTable(snapshots: readonly SnapshotEntry[], { compact, re
   const spaced = !compact && snapshots.some(({ paths }) => paths.length > 1);
   return [
     ...renderTable(columns, snapshots, spaced),
-    'Timestamps shown in local time',
+    `Timestamps shown in ${zone.name === undefined || zone.name === 'Local' ? 'local time' : zone.name}`,
     `${snapshots.length} snapshots`,
   ];
 }

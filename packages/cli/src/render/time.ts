@@ -13,7 +13,7 @@ const RFC_3339 = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)(?:Z|([-+]\d\d):(
 
 /** `2026-11-22 13:58:09.034143347 +0000 UTC`, all digits and the zone it was written in. */
 export function formatExactTime(timestamp: string): string {
-  const [all, date, clock, hours, minutes] = RFC_3339.exec(timestamp) ?? [];
+  const [all, date, clock, hours, minutes] = RFC_3339.exec(canonicalTime(timestamp)) ?? [];
   if (all === undefined) return timestamp;
   const offset = hours === undefined ? '+0000' : `${hours}${minutes}`;
   return `${date} ${clock} ${offset} ${offset === '+0000' ? 'UTC' : offset}`;

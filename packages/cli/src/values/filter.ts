@@ -45,8 +45,10 @@ export function addFilterFlags(
 
 /** --host (default $RESTIC_HOST; an empty value takes that back), --tag and --path. */
 export function snapshotFilter({ host, tag = [], path = [] }: FilterFlags, env: Environment): SnapshotFilter {
-  const hosts = (host ?? [env['RESTIC_HOST'] ?? '']).filter((name) => name !== '');
-  return { hosts, tags: tag.map(splitTags), paths: path.map((name) => resolve(name)) };
+  const hosts = host ?? [env['RESTIC_HOST'] ?? ''];
+  // One empty name takes back the default; beside others it means snapshots without a host.
+  const isNone = hosts.length === 1 && hosts[0] === '';
+  return { hosts: isNone ? [] : hosts, tags: tag.map(splitTags), paths: path.map((name) => resolve(name)) };
 }
 
 const GROUPS: Readonly<Record<string, GroupBy>> = {

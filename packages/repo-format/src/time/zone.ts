@@ -9,6 +9,8 @@ import { type OffsetPeriod, type PosixRule, parsePosixRule } from './posix-rule.
 export interface TimeZone {
   /** Seconds that clocks are ahead of UTC at an instant, given in whole seconds since 1970-01-01T00:00:00Z. */
   offsetAt(epochSeconds: number): number;
+  /** What Go calls it where it is the local zone: `Local`, `UTC`, or the name in the environment. */
+  readonly name?: string | undefined;
 }
 
 export const UTC: TimeZone = { offsetAt: () => 0 };
