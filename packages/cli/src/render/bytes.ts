@@ -31,8 +31,8 @@ export function formatPercent(done: number, total: number): string {
 
 /** Like `toFixed`, but what lies in the middle becomes even, as with Go: `0.1875` with three digits is `0.188`, `0.0625` is `0.062`. */
 export function formatFixed(value: number, digits: number): string {
-  // All digits: those of a number in the middle end soon.
-  const exact = value.toFixed(100);
+  // What lies in the middle has few digits, and what is near it differs from it within these.
+  const exact = value.toFixed(20);
   const down = exact.slice(0, exact.indexOf('.') + 1 + digits);
   const isEven = /[02468]$/.test(down);
   return isEven && /^50*$/.test(exact.slice(down.length)) ? down : value.toFixed(digits);
