@@ -47,6 +47,7 @@ export type { MigrateOptions, MigrateResult, Migration, MigrationName } from './
 export type { LockFreeResult, PruneOptions, PruneProgress, PruneResult } from './upkeep/prune.ts';
 export type { PruneLimits, PrunePlan, PruneStats } from './upkeep/prune-plan.ts';
 export type { RecoverOptions, RecoverProgress, RecoverResult } from './upkeep/recover.ts';
+export type { Repair } from './upkeep/suggest-repairs.ts';
 export type { RepairIndexOptions, RepairIndexProgress, RepairIndexResult } from './upkeep/repair-index.ts';
 export type {
   LostBlob,

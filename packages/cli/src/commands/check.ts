@@ -1,10 +1,11 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { CheckResult, Id, PackSubset, CheckProblem, Repository, SnapshotFilter } from 'restic-engine';
+import type { CheckProblem, CheckResult, Id, PackSubset, Repair, Repository, SnapshotFilter } from 'restic-engine';
 import type { CacheKind } from '../cache.ts';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
+import { checkFigures } from '../metrics/figures.ts';
 import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { openReadState } from '../read-state.ts';
@@ -105,7 +106,7 @@ async function check(
   context: Context,
   { readData, resume, ids, filter, checkUnused, cacheKind }: Request,
 ): Promise<void> {
-  const { globals, signal, ui } = context;
+  const { globals, outcome, signal, ui } = context;
   const work = async (repository: Repository, engine: Engine): Promise<void> => {
     const snapshots = await chosenSnapshots(repository, engine, { ids, filter, signal });
     if (globals.lock) ui.say('create exclusive lock for repository');
@@ -132,6 +133,7 @@ async function check(
         ui.say(`with --resume, the next check goes on after ${state.added} packs`);
       throw error;
     });
+    outcome.figures.push(...checkFigures(result));
     if (!result.errors.some(({ kind }) => kind === 'index-broken')) {
       report.finish();
       state?.forget();
@@ -139,7 +141,7 @@ async function check(
     for (const problem of result.problems) ui.warn(problem);
     if (resume)
       ui.say(`${result.packsTakenOver} packs were read by an interrupted check, ${result.packsRead} by this one`);
-    tell(ui, result, { resume });
+    tell(ui, result, { readData, resume });
   };
   await withRepository(context, work, cacheKind);
 }
@@ -176,7 +178,7 @@ function dataTitle(readData: Request['readData']): string | undefined {
   return `read ${formatBytes(readData.bytes)} of data packs`;
 }
 
-function tell(ui: Ui, result: CheckResult, { resume }: Pick<Request, 'resume'>): void {
+function tell(ui: Ui, result: CheckResult, { readData, resume }: Pick<Request, 'readData' | 'resume'>): void {
   const { errors, hints } = result;
   const complain = (message: string): void => {
     ui.errorLine(ui.json ? JSON.stringify({ message_type: 'error', message: `${message}\n` }) : message);
@@ -187,7 +189,7 @@ function tell(ui: Ui, result: CheckResult, { resume }: Pick<Request, 'resume'>):
     if (tree !== undefined) complain(`error for tree ${tree.slice(0, 8)}:`);
     for (const problem of problems) complain(tree === undefined ? sentence(problem) : `  ${problem.message}`);
   }
-  const repairs = suggestRepairs(result);
+  const repairs = suggestRepairs(result, readData);
   if (repairs.length > 0) {
     complain('\nThe repository is damaged and must be repaired. Make a copy of it if you can, and run:\n');
     for (const words of repairs) complain(`restic-engine ${words}`);
@@ -198,31 +200,31 @@ function tell(ui: Ui, result: CheckResult, { resume }: Pick<Request, 'resume'>):
   ui.say('no errors were found');
 }
 
-/** The commands that mend what was found, in the order in which they save most. */
-function suggestRepairs({ errors, hints, damagedPacks }: CheckResult): string[] {
-  const has = (...kinds: readonly CheckProblem['kind'][]): boolean => errors.some(({ kind }) => kinds.includes(kind));
-  const isLost = has('pack-missing', 'pack-damaged', 'pack-size', 'tree-broken', 'node-broken', 'blob-missing');
-  const isUnnamed = isLost && hints.some(({ kind }) => kind === 'pack-orphaned');
-  const commands: string[] = [];
-  if (has('index-broken')) commands.push('repair index');
-  // Before the index is made anew: it may know more of such packs than they do themselves.
-  if (damagedPacks.length > 0) commands.push(`repair packs ${damagedPacks.join(' ')}`);
-  if (!has('index-broken') && (has('pack-missing') || isUnnamed)) commands.push('repair index');
-  if (has('snapshot-broken')) commands.push('recover');
-  if (isLost || has('snapshot-broken')) commands.push('repair snapshots --forget');
-  if (errors.length > 0) commands.push('check');
-  return commands;
+const COMMANDS: Readonly<Record<Repair, (result: CheckResult) => string>> = {
+  'repair-index': () => 'repair index',
+  'repair-packs': ({ damagedPacks }) => `repair packs ${damagedPacks.join(' ')}`,
+  recover: () => 'recover',
+  'repair-snapshots': () => 'repair snapshots --forget',
+};
+
+/** The commands that mend what was found, and the one that tells whether they have. */
+function suggestRepairs(result: CheckResult, readData: Request['readData']): string[] {
+  if (result.errors.length === 0) return [];
+  const again = readData === false ? 'check' : 'check --read-data';
+  return [...result.repairs.map((repair) => COMMANDS[repair](result)), again];
 }
 
 function tellHints(ui: Ui, hints: readonly CheckProblem[], sound: boolean): void {
   const orphaned = hints.filter(({ kind }) => kind === 'pack-orphaned').length;
-  for (const { kind, message } of hints) ui.say(message, kind === 'pack-orphaned' ? 2 : 1);
+  for (const { kind, message } of hints) ui.say(message, kind === 'pack-orphaned' || kind === 'pack-marked' ? 2 : 1);
   if (hints.some(({ kind }) => kind === 'pack-duplicate')) {
     ui.say('Duplicate packs are non-critical, you can run `restic-engine repair index` to correct this.');
   }
   if (hints.some(({ kind }) => kind === 'pack-mixed')) {
     ui.say('Mixed packs with tree and data blobs are non-critical, you can run `restic-engine prune` to correct this.');
   }
+  const marked = hints.filter(({ kind }) => kind === 'pack-marked').length;
+  if (marked > 0) ui.say(`${marked} packs wait for their deletion by a \`restic-engine prune\`.`);
   if (orphaned > 0 && sound) {
     ui.say(`${orphaned} additional files were found in the repo, which likely contain duplicate data.`);
     ui.say('This is non-critical, you can run `restic-engine prune` to correct this.');

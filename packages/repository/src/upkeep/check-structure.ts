@@ -1,5 +1,5 @@
 /** Does everything that snapshots name exist? */
-import { decodeSnapshot, throwIfAborted } from '@restic-engine/repo-format';
+import { decodeSnapshot, EngineError, throwIfAborted } from '@restic-engine/repo-format';
 import type { Call, Id, Node } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
@@ -46,17 +46,34 @@ export async function checkStructure(
 ): Promise<Uint8Array> {
   const reached = new Uint8Array(indexed.table.size);
   let treesDone = 0;
+  const broken: { readonly tree: Id; readonly error: EngineError }[] = [];
   const visitor = {
     nodes(tree: Id, nodes: readonly Node[]): void {
       for (const node of nodes) checkNode(indexed, tree, node, reached, report);
       onTree?.(++treesDone);
     },
-    broken(tree: Id, error: unknown): void {
-      report({ kind: 'tree-broken', message: `tree ${tree}: ${sentenceOf(error)}`, tree });
+    broken(tree: Id, error: EngineError): void {
+      broken.push({ tree, error });
     },
   };
   await walkTrees(indexed, roots, reached, visitor, { signal });
+  for (const { tree, error } of broken) {
+    const message = `tree ${tree}: ${sentenceOf(error)}`;
+    const pack = await damagedPack(indexed, tree, { signal });
+    report({ kind: 'tree-broken', message, tree, ...(pack !== undefined && { pack }) });
+  }
   return reached;
+}
+
+/** The pack whose bytes are why a tree cannot be read; undefined when they are what was once stored. */
+async function damagedPack(indexed: IndexedRepository, tree: Id, call: Call): Promise<Id | undefined> {
+  try {
+    await indexed.loadBlob('tree', tree, call);
+    return undefined;
+  } catch (error) {
+    throwIfAborted(call.signal);
+    return EngineError.is(error, 'corrupt') ? indexed.locate('tree', tree)?.pack : undefined;
+  }
 }
 
 function checkNode({ table }: IndexedRepository, tree: Id, node: Node, reached: Uint8Array, report: Report): void {

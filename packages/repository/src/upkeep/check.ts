@@ -6,12 +6,15 @@ import { surveyIndexFiles } from '../index/load-index.ts';
 import type { IndexFile } from '../index/load-index.ts';
 import { IndexedRepository } from '../indexed.ts';
 import { withLock } from '../lock.ts';
+import { WaitingPacks } from './lock-free/waiting-packs.ts';
 import type { Repository } from '../repository.ts';
 import { checkData, checkSubset, choosePacks } from './check-data.ts';
 import type { PackSubset } from './check-data.ts';
 import { checkStructure, rootsOf } from './check-structure.ts';
 import { sentenceOf } from './problems.ts';
 import type { CheckProblem } from './problems.ts';
+import { isDamagedPack, suggestRepairs } from './suggest-repairs.ts';
+import type { Repair } from './suggest-repairs.ts';
 
 /** Where a check is. `total` where it is known; trees, packs and files are counted. */
 export interface CheckProgress {
@@ -49,6 +52,8 @@ export interface CheckResult {
   readonly hints: readonly CheckProblem[];
   /** Packs whose content is damaged: what can be saved of them must be, and then they must go. */
   readonly damagedPacks: readonly Id[];
+  /** What mends the damage, one after the other. Check again afterwards: one repair may show what the next has to mend. */
+  readonly repairs: readonly Repair[];
   /** `repairIndex` would help. */
   readonly suggestRepairIndex: boolean;
   /** `prune` would help. */
@@ -84,8 +89,10 @@ export async function checkLocked(repository: Repository, options: CheckOptions)
   const snapshots = options.snapshots ?? (await names(repository, signal));
 
   const table = new BlobTable();
+  const waiting = new WaitingPacks();
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
+    onMarks: (_, marks) => waiting.add(marks),
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
   });
   hints.push(...duplicatePacks(files));
@@ -95,13 +102,13 @@ export async function checkLocked(repository: Repository, options: CheckOptions)
   if (broken.length > 0) return result();
 
   const indexed = new IndexedRepository(repository, table);
-  const sizes = await comparePacks(indexed, errors, hints, options);
+  const sizes = await comparePacks(indexed, waiting, errors, hints, options);
 
   const onBroken = (snapshot: Id, error: unknown): void => {
     errors.push({ kind: 'snapshot-broken', message: `snapshot ${snapshot}: ${sentenceOf(error)}`, snapshot });
   };
   const roots = await rootsOf(repository, snapshots, onBroken, { signal });
-  const reached = await checkStructure(indexed, roots, (problem) => errors.push(problem), {
+  const reached = await checkStructure(indexed, roots, (problem) => errors.push(waiting.explain(problem)), {
     signal,
     onTree: (done) => onProgress?.({ phase: 'trees', done }),
   });
@@ -129,11 +136,11 @@ function summarize(
 ): CheckResult {
   const has = (problems: readonly CheckProblem[], ...kinds: CheckProblem['kind'][]): boolean =>
     problems.some(({ kind }) => kinds.includes(kind));
-  const damaged = errors.filter(({ kind }) => kind === 'pack-damaged' || kind === 'pack-size');
   return {
     errors,
     hints,
-    damagedPacks: [...new Set(damaged.flatMap(({ pack }) => pack ?? []))],
+    damagedPacks: [...new Set(errors.filter(isDamagedPack).flatMap(({ pack }) => pack ?? []))],
+    repairs: suggestRepairs(errors, hints),
     suggestRepairIndex: has(errors, 'index-broken') || has(hints, 'pack-duplicate'),
     suggestPrune: has(hints, 'pack-mixed', 'pack-orphaned'),
     packsRead: read.packs,
@@ -163,6 +170,7 @@ function* duplicatePacks(files: readonly IndexFile[]): Generator<CheckProblem> {
 /** Compares the index with what is stored; resolves with the bytes of each pack that is in both. */
 async function comparePacks(
   { repository, table }: IndexedRepository,
+  waiting: WaitingPacks,
   errors: CheckProblem[],
   hints: CheckProblem[],
   { signal, onProgress }: CheckOptions,
@@ -189,9 +197,7 @@ async function comparePacks(
     }
     onProgress?.({ phase: 'packs', done: ++done, total: table.packs.length });
   }
-  for (const pack of stored.keys()) {
-    hints.push({ kind: 'pack-orphaned', message: `pack ${pack}: not referenced in any index`, pack });
-  }
+  for (const pack of stored.keys()) hints.push(waiting.describe(pack));
   return sizes;
 }
 

@@ -14,6 +14,8 @@ export type CheckProblemKind =
   | 'pack-damaged'
   /** A pack is in no index: left over, harmless. */
   | 'pack-orphaned'
+  /** A pack waits for its deletion by a lock-free prune: harmless. */
+  | 'pack-marked'
   /** Several index files name the pack: harmless. */
   | 'pack-duplicate'
   /** A pack holds both trees and data, as old versions of restic made them: harmless. */
@@ -34,6 +36,7 @@ export interface CheckProblem {
   readonly kind: CheckProblemKind;
   readonly message: string;
   readonly index?: Id;
+  /** Of a broken tree, the pack whose bytes are damaged, if they are. */
   readonly pack?: Id;
   readonly snapshot?: Id;
   /** The tree in which it was found. */

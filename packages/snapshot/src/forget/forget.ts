@@ -4,7 +4,7 @@ import type { Id } from '@restic-engine/repo-format';
 import { checkPruneOptions, pruneLocked, withLock } from '@restic-engine/repository';
 import type { PruneOptions, PruneResult, Repository, RepositoryLock } from '@restic-engine/repository';
 import { selectSnapshots } from '../find.ts';
-import type { GroupBy, SnapshotEntry, SnapshotFilter } from '../find.ts';
+import type { GroupBy, ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from '../find.ts';
 import { groupSnapshots } from '../group.ts';
 import type { GroupKey } from '../group.ts';
 import { applyPolicy, isEmptyPolicy } from './policy.ts';
@@ -28,6 +28,8 @@ export type ForgetPruneOptions = Omit<
 interface ForgetCommonOptions {
   /** Which snapshots the policy, or `latest`, is about. */
   readonly filter?: SnapshotFilter | undefined;
+  /** Takes snapshots that are damaged, which are left out then unless they are named. @default they reject */
+  readonly onBroken?: ListSnapshotsOptions['onBroken'];
   /** Remove nothing. @default false */
   readonly dryRun?: boolean | undefined;
   /** Lock the repository; may be false for a dry run only. @default true */
@@ -141,10 +143,10 @@ async function forgetLocked(
   options: ForgetOptions,
   signal: AbortSignal,
 ): Promise<ForgetResult> {
-  const { ids, filter, dryRun = false } = options;
+  const { ids, filter, onBroken, dryRun = false } = options;
   // An empty list of names means no snapshots here, and all of them to a selection.
   const isNone = ids !== undefined && ids.length === 0;
-  const snapshots = isNone ? [] : await selectSnapshots(repository, { ids, filter, signal });
+  const snapshots = isNone ? [] : await selectSnapshots(repository, { ids, filter, onBroken, signal });
   const groups = options.policy === undefined ? [] : planGroups(repository, snapshots, options);
   const doomed = options.policy === undefined ? snapshots : groups.flatMap((group) => group.remove);
   const doomedIds = doomed.map(({ id }) => id);
