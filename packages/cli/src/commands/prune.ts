@@ -1,5 +1,5 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import type { ForgetPruneOptions, PruneLimits, PruneResult, PruneStats } from 'restic-engine';
+import type { ForgetPruneOptions, LockFreeResult, PruneLimits, PruneResult, PruneStats } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
@@ -9,6 +9,7 @@ import { withRepository } from '../open.ts';
 import { formatBytes, formatPercent } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
+import { parseDuration } from '../values/duration.ts';
 import { parseSize } from '../values/size.ts';
 
 const MANUAL: Manual = {
@@ -17,6 +18,10 @@ const MANUAL: Manual = {
     {
       purpose: 'Remove all that is not needed, also from packs that are mostly in use',
       words: '-r /srv/backups prune --max-unused 0',
+    },
+    {
+      purpose: 'Go on beside backups: mark what is not needed, and delete what was marked three days ago',
+      words: '-r /srv/backups prune --lock-free --keep-delete 72h',
     },
   ],
   exits: REPOSITORY_EXITS,
@@ -27,6 +32,13 @@ export function definePrune(program: CommandUnknownOpts, start: Start): CommandU
     .description('Remove data that no snapshot needs any more.')
     .option('-n, --dry-run', 'do not modify the repository, just print what would be done');
   addPruneFlags(command);
+  command
+    .option('--lock-free', 'go on beside backups: mark what is not needed, for a later run to delete')
+    .option(
+      '--keep-delete <duration>',
+      'with --lock-free, how long marked packs are kept at least (default: 23h)',
+      parseDuration,
+    );
   command.option(
     '--unsafe-recover-no-free-space <repository>',
     "UNSAFE, READ THE DOCUMENTATION BEFORE USING! Try to recover a repository stuck with no free space. Do not use without trying out 'prune --max-repack-size 0' first.",
@@ -36,6 +48,8 @@ export function definePrune(program: CommandUnknownOpts, start: Start): CommandU
 
 interface Flags extends PruneFlags {
   readonly dryRun?: true | undefined;
+  readonly lockFree?: true | undefined;
+  readonly keepDelete?: number | undefined;
   /** The repository's id; empty for none. */
   readonly unsafeRecoverNoFreeSpace?: string | undefined;
 }
@@ -74,10 +88,11 @@ export function parseUnused(text: string): NonNullable<PruneLimits['maxUnused']>
 }
 
 async function prune(context: Context, flags: Flags): Promise<void> {
-  const { dryRun = false, unsafeRecoverNoFreeSpace: forced = '' } = flags;
+  const { dryRun = false, lockFree = false, keepDelete, unsafeRecoverNoFreeSpace: forced = '' } = flags;
   const { globals, signal } = context;
   if (!globals.lock && !dryRun)
     throw new Fatal('--no-lock is only applicable in combination with --dry-run for prune command');
+  if (keepDelete !== undefined && !lockFree) throw new Fatal('--keep-delete needs --lock-free');
   await withRepository(context, async (repository, engine) => {
     const { id } = repository.config;
     if (forced !== '' && forced !== id) throw new Fatal(`must pass id '${id}' to --unsafe-recover-no-free-space`);
@@ -85,6 +100,8 @@ async function prune(context: Context, flags: Flags): Promise<void> {
     const result = await engine.prune(repository, {
       ...told.options,
       dryRun,
+      lockFree,
+      keepDeleteMs: keepDelete,
       unsafeRecoverNoFreeSpace: forced === '' ? undefined : forced,
       lock: globals.lock,
       retryLockMs: globals.retryLockMs,
@@ -125,11 +142,12 @@ export function toldPrune(
       onProgress: (progress) => report.onProgress(progress),
       onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
     },
-    finish({ stats, problems }) {
+    finish({ stats, lockFree, problems }) {
       outcome.figures.push(...pruneFigures(stats));
       report.finish();
       for (const problem of problems) ui.warn(problem);
-      if (ui.json) ui.line(summaryJson(stats));
+      if (lockFree !== undefined) tellMarks(ui, lockFree);
+      if (ui.json) ui.line(summaryJson(stats, lockFree));
       else if (!dryRun) ui.say('done');
     },
     [Symbol.dispose]: () => report[Symbol.dispose](),
@@ -168,12 +186,20 @@ function tellStats(ui: Ui, { blobs, bytes, packs }: PruneStats, dryRun: boolean)
   if (packs.unreferenced > 0) ui.say(count('to delete:', packs.unreferenced, 'unreferenced packs'), 2);
 }
 
-function summaryJson({ blobs, bytes, packs }: PruneStats): string {
+function tellMarks(ui: Ui, { marked, waiting, deleted, returned, postponed }: LockFreeResult): void {
+  ui.say('');
+  ui.say(`marked for deletion: ${marked} packs; ${waiting} wait for it`);
+  ui.say(`marked earlier:      ${deleted} packs deleted, ${returned} needed after all`);
+  if (postponed > 0) ui.say(`left for later:      ${postponed} packs that someone may have stored who is at work`);
+}
+
+function summaryJson({ blobs, bytes, packs }: PruneStats, lockFree: LockFreeResult | undefined): string {
   return JSON.stringify({
     message_type: 'summary',
     blobs: withUnderscores(blobs),
     bytes: withUnderscores(bytes),
     packfiles: withUnderscores(packs),
+    lock_free: lockFree,
   });
 }
 
