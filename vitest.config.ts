@@ -7,6 +7,15 @@ const source = '@restic-engine/source';
 // Vitest hands the conditions to Node, which has no `module`: what answers to it is for bundlers only (the AWS SDK's is).
 const conditions = [source, 'node', 'import', 'default'];
 
+/**
+ * Node strips types with a WebAssembly module, and V8 compiles the calls into its imports once for all threads. V8's
+ * collection of such code drops the last reference before it takes the lock under which other threads find the code: a
+ * thread that begins to use it then dies of SIGSEGV or SIGTRAP, as did every twentieth run of the tests of pools on a busy
+ * machine (Node 24; the same piece of V8 fails in nodejs/node#64500). Threads that run `dist` strip nothing, and our own
+ * kernels import nothing, so only processes in which many threads load sources need this.
+ */
+const KEEP_WASM_CODE = '--no-wasm-code-gc';
+
 const tests = (name: string, include: string, seconds: number) => ({
   extends: true as const,
   test: { name, include: [include], testTimeout: seconds * 1000, hookTimeout: seconds * 1000 },
@@ -19,7 +28,7 @@ export default defineConfig({
     projects: [tests('unit', 'packages/*/test/**/*.test.ts', 20), tests('whole', 'test/**/*.test.ts', 60)],
     exclude: ['**/dist/**', '**/node_modules/**'],
     pool: 'forks',
-    execArgv: [`--conditions=${source}`],
+    execArgv: [`--conditions=${source}`, KEEP_WASM_CODE],
     maxWorkers: 2,
     slowTestThreshold: 5000,
     reporters: ['default', new MissingPeers()],
