@@ -12,7 +12,7 @@ import type { Cli } from '../support/cli.ts';
 import { expectSameValue } from '../support/difference.ts';
 import { both, makePrograms } from '../support/programs.ts';
 import type { Programs } from '../support/programs.ts';
-import { pick, randomFrom, SEED } from '../support/random.ts';
+import { pick, randomFrom, SEED, some } from '../support/random.ts';
 import type { Random } from '../support/random.ts';
 import { fillRandomly, HOSTS, PATHS } from '../support/random-repository.ts';
 import type { RandomRepository } from '../support/random-repository.ts';
@@ -114,8 +114,17 @@ function namesOf({ snapshots }: RandomRepository): Names {
   return new Map(snapshots.map(({ id, time }) => [id, times.get(time)?.length === 1 ? id : `twin of ${time}`]));
 }
 
-async function askRestic(restic: Restic, names: Names, zone: Zone, words: readonly string[]): Promise<Verdict> {
-  const { status, stdout, stderr } = await restic.run(['forget', ...words], { env: { TZ: zone } });
+/** Who is asked, and where. */
+interface Asking {
+  readonly cli: Cli;
+  readonly restic: Restic;
+  readonly names: Names;
+  readonly zone: Zone;
+}
+
+async function askRestic({ restic, names, zone }: Asking, words: readonly string[]): Promise<Verdict> {
+  const args = ['forget', '--dry-run', '--no-lock', '--json', ...words];
+  const { status, stdout, stderr } = await restic.run(args, { env: { TZ: zone } });
   if (status !== 0) {
     expect(stderr).toMatch(REFUSED);
     return undefined;
@@ -153,19 +162,21 @@ async function askOurs(repository: Repository, names: Names, { options }: Reques
   }
 }
 
-/** Everything that `forget --json` prints, its groups in order, twins without what tells them apart. */
-function jsonOf({ status, stdout, stderr }: ResticRun, names: Names): unknown {
+/** Everything that `forget` prints, its groups in order, twins without what tells them apart. */
+function outputOf(run: ResticRun, names: Names): unknown {
+  const { status, stdout, stderr } = run;
   if (status !== 0) return { status, refused: REFUSED.test(stderr) };
+  if (stdout !== '' && !stdout.startsWith('[')) {
+    const shortNames = new Map(
+      [...names].map(([id, name]) => [id.slice(0, 8), name.startsWith('twin') ? '(a twin)' : id]),
+    );
+    return groupsOf({ ...run, stdout: stdout.replaceAll(/\b[0-9a-f]{8}\b/g, (id) => shortNames.get(id) ?? id) });
+  }
   const groups = JSON.parse(stdout === '' ? '[]' : stdout, (_key, value: Message | null) =>
     String(names.get(String(value?.['id']))).startsWith('twin') ? { time: value?.['time'] as string } : value,
   ) as Message[];
-  return {
-    status,
-    stderr,
-    groups: Object.fromEntries(
-      groups.map((group) => [JSON.stringify([group['host'], group['paths'], group['tags']]), group]),
-    ),
-  };
+  const keyOf = ({ host, paths, tags }: Message): string => JSON.stringify([host, paths, tags]);
+  return { status, stderr, groups: Object.fromEntries(groups.map((group) => [keyOf(group), group])) };
 }
 
 /** How the requests at one repository ended. */
@@ -181,15 +192,18 @@ async function compareInZone(peer: Peer, zone: Zone, count: number): Promise<{ g
   using cli = startCli({ repo: path });
   const requests = Array.from({ length: count }, () => randomRequest(random));
   const ends = { groups: 0, refused: 0 };
+  const ask: Asking = { cli, restic, names, zone };
   const lane = async (): Promise<void> => {
     for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
-      const title = `RANDOM_SEED=${SEED} TZ=${zone} restic forget ${request.words.map((word) => `'${word}'`).join(' ')}`;
-      const words = ['--dry-run', '--no-lock', '--json', ...request.words];
-      const theirs = await askRestic(restic, names, zone, words);
+      const { words } = request;
+      const title = `RANDOM_SEED=${SEED} TZ=${zone} restic forget ${words.map((word) => `'${word}'`).join(' ')}`;
+      const theirs = await askRestic(ask, words);
       expect(await askOurs(repository, names, request), title).toEqual(theirs);
       if (theirs === undefined) ends.refused += 1;
       else ends.groups += Object.keys(theirs).length;
-      if (requests.length % 10 === 0) await compareCommands(cli, restic, names, { zone, words, title });
+      const turn = requests.length % 10;
+      if (turn === 0) await compareCommands(ask, [...words, '--json'], title);
+      else if (turn === 5) await compareCommands(ask, [...words, ...some(random, ['-v'], ['--compact'])], title);
     }
   };
   // While one waits for restic, another one may ask.
@@ -197,18 +211,13 @@ async function compareInZone(peer: Peer, zone: Zone, count: number): Promise<{ g
   return ends;
 }
 
-async function compareCommands(
-  cli: Cli,
-  restic: Restic,
-  names: Names,
-  { zone, words, title }: { zone: Zone; words: readonly string[]; title: string },
-): Promise<void> {
+/** The commands must print the same, as JSON and as tables. */
+async function compareCommands(ask: Asking, words: readonly string[], title: string): Promise<void> {
+  const { cli, restic, names, zone } = ask;
   const options = { env: { TZ: zone } };
-  const [own, other] = await Promise.all([
-    cli.run(['forget', ...words], options),
-    restic.run(['forget', ...words], options),
-  ]);
-  expectSameValue(jsonOf(own, names), jsonOf(other, names), title);
+  const args = ['forget', '--dry-run', '--no-lock', ...words];
+  const [own, other] = await Promise.all([cli.run(args, options), restic.run(args, options)]);
+  expectSameValue(outputOf(own, names), outputOf(other, names), title);
 }
 
 await describeWithPeer('restic', 'forget beside restic', (peer) => {

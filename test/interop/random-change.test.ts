@@ -20,6 +20,9 @@ import type { TempDir } from '../support/temp-dir.ts';
 
 const CASES = Number(process.env['CHANGE_CASES'] ?? 10);
 
+/** For a busy machine. */
+const PATIENCE_MS = 120_000 + CASES * 5000;
+
 interface Place extends TempDir {
   readonly random: Random;
   readonly ids: readonly string[];
@@ -141,84 +144,96 @@ async function unlessRefused<T>(work: () => Promise<T>): Promise<T | undefined> 
 }
 
 await describeWithPeer('restic', 'changing at random', (peer) => {
-  it('rewrites to the same snapshots and trees', async () => {
-    using place = await makePlace(peer, 0);
-    let changes = 0;
-    for (let i = 0; i < CASES; i++) {
-      const { words, options } = randomRewrite(place);
-      const { ours, theirs } = place.clone();
-      const title = titleOf('rewrite', words);
-      const told = await place.restic(theirs).run(['rewrite', ...words]);
-      await using repository = await openAt(place.at(ours), { workers: 0 });
-      const result = await unlessRefused(() => rewrite(repository, options));
-      expect(result === undefined, `${title}\n${told.stderr}`).toBe(told.status !== 0);
-      if (result === undefined) continue;
-      expect([result.failed, result.problems], title).toEqual([[], []]);
-      expect(result.changed.length, title).toBe(Number(/^modified (\d+) snap/m.exec(told.stdout)?.[1] ?? 0));
-      expectSameValue(await factsOf(place.restic(ours)), await factsOf(place.restic(theirs)), title);
-      expect(await place.restic(ours).ok(['check']), title).toContain('no errors were found');
-      changes += result.changed.length;
-    }
-    expect(changes).toBeGreaterThan(CASES);
-  });
-
-  it('copies the same snapshots and blobs', async () => {
-    using place = await makePlace(peer, 1);
-    const { random } = place;
-    const [ours, theirs] = ['our copies', 'their copies'] as const;
-    for (const name of [ours, theirs]) await initAt(place.at(name), { version: pick(random, [2, 2, 1]) });
-    await using source = await openAt(place.at('repo'), { workers: 0 });
-    await using target = await openAt(place.at(ours), { workers: 0 });
-    const blobsOf = async (name: string): Promise<string[]> =>
-      (await place.restic(name).ok(['list', 'blobs', '--no-lock'])).split('\n').toSorted();
-    let copies = 0;
-    for (let i = 0; i < CASES; i++) {
-      const ids = random.int(2) === 0 ? [pick(random, place.ids), pick(random, place.ids).slice(0, 12)] : [];
-      const { words, filter } = ids.length > 0 ? { words: ids, filter: {} } : randomFilter(random);
-      const title = titleOf('copy', words);
-      await place.restic(theirs).ok(['copy', '--from-repo', place.at('repo'), ...words]);
-      const { copied, problems } = await copy(source, target, ids.length > 0 ? { ids } : { filter });
-      expect(problems, title).toEqual([]);
-      copies += copied.length;
-      expectSameValue(await factsOf(place.restic(ours)), await factsOf(place.restic(theirs)), title);
-      expectSameValue(await blobsOf(ours), await blobsOf(theirs), title);
-    }
-    expect(copies).toBeGreaterThan(5);
-    expect(await place.restic(ours).ok(['check', '--read-data'])).toContain('no errors were found');
-  });
-
-  it('changes tags alike, one time after another', async () => {
-    using place = await makePlace(peer, 2);
-    const { random } = place;
-    const { ours, theirs } = place.clone();
-    await using repository = await openAt(place.at(ours), { workers: 0 });
-    const tags = (): string[] => [pick(random, ['a', 'b', 'c', 'new', 'x y']), ...(random.int(3) === 0 ? ['d'] : [])];
-    let changes = 0;
-    for (let i = 0; i < CASES; i++) {
-      const { words, filter } = randomFilter(random);
-      const options: TagOptions = pick(random, [
-        { set: tags() },
-        { add: tags() },
-        { remove: tags() },
-        // One that is added and removed is a change for restic.
-        { add: ['more'], remove: tags() },
-      ]);
-      for (const key of ['set', 'add', 'remove'] as const) {
-        for (const name of options[key] ?? []) words.push(`--${key}`, name);
+  it(
+    'rewrites to the same snapshots and trees',
+    async () => {
+      using place = await makePlace(peer, 0);
+      let changes = 0;
+      for (let i = 0; i < CASES; i++) {
+        const { words, options } = randomRewrite(place);
+        const { ours, theirs } = place.clone();
+        const title = titleOf('rewrite', words);
+        const told = await place.restic(theirs).run(['rewrite', ...words]);
+        await using repository = await openAt(place.at(ours), { workers: 0 });
+        const result = await unlessRefused(() => rewrite(repository, options));
+        expect(result === undefined, `${title}\n${told.stderr}`).toBe(told.status !== 0);
+        if (result === undefined) continue;
+        expect([result.failed, result.problems], title).toEqual([[], []]);
+        expect(result.changed.length, title).toBe(Number(/^modified (\d+) snap/m.exec(told.stdout)?.[1] ?? 0));
+        expectSameValue(await factsOf(place.restic(ours)), await factsOf(place.restic(theirs)), title);
+        expect(await place.restic(ours).ok(['check']), title).toContain('no errors were found');
+        changes += result.changed.length;
       }
-      const title = titleOf('tag', words);
-      const told = await place.restic(theirs).json(['tag', ...words]);
-      const { changed, failed, problems } = await tag(repository, { ...options, filter });
-      expect([failed, problems], title).toEqual([[], []]);
-      expect(changed.length, title).toBe(told.at(-1)?.['changed_snapshots']);
-      const plain = (facts: Message[]): Message[] =>
-        facts.map(({ original, ...fact }) => ({
-          ...fact,
-          original: place.ids.includes(String(original)) ? original : 'new',
-        }));
-      expectSameValue(plain(await factsOf(place.restic(ours))), plain(await factsOf(place.restic(theirs))), title);
-      changes += changed.length;
-    }
-    expect(changes).toBeGreaterThan(CASES);
-  });
+      expect(changes).toBeGreaterThan(CASES);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'copies the same snapshots and blobs',
+    async () => {
+      using place = await makePlace(peer, 1);
+      const { random } = place;
+      const [ours, theirs] = ['our copies', 'their copies'] as const;
+      for (const name of [ours, theirs]) await initAt(place.at(name), { version: pick(random, [2, 2, 1]) });
+      await using source = await openAt(place.at('repo'), { workers: 0 });
+      await using target = await openAt(place.at(ours), { workers: 0 });
+      const blobsOf = async (name: string): Promise<string[]> =>
+        (await place.restic(name).ok(['list', 'blobs', '--no-lock'])).split('\n').toSorted();
+      let copies = 0;
+      for (let i = 0; i < CASES; i++) {
+        const ids = random.int(2) === 0 ? [pick(random, place.ids), pick(random, place.ids).slice(0, 12)] : [];
+        const { words, filter } = ids.length > 0 ? { words: ids, filter: {} } : randomFilter(random);
+        const title = titleOf('copy', words);
+        await place.restic(theirs).ok(['copy', '--from-repo', place.at('repo'), ...words]);
+        const { copied, problems } = await copy(source, target, ids.length > 0 ? { ids } : { filter });
+        expect(problems, title).toEqual([]);
+        copies += copied.length;
+        expectSameValue(await factsOf(place.restic(ours)), await factsOf(place.restic(theirs)), title);
+        expectSameValue(await blobsOf(ours), await blobsOf(theirs), title);
+      }
+      expect(copies).toBeGreaterThan(5);
+      expect(await place.restic(ours).ok(['check', '--read-data'])).toContain('no errors were found');
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'changes tags alike, one time after another',
+    async () => {
+      using place = await makePlace(peer, 2);
+      const { random } = place;
+      const { ours, theirs } = place.clone();
+      await using repository = await openAt(place.at(ours), { workers: 0 });
+      const tags = (): string[] => [pick(random, ['a', 'b', 'c', 'new', 'x y']), ...(random.int(3) === 0 ? ['d'] : [])];
+      let changes = 0;
+      for (let i = 0; i < CASES; i++) {
+        const { words, filter } = randomFilter(random);
+        const options: TagOptions = pick(random, [
+          { set: tags() },
+          { add: tags() },
+          { remove: tags() },
+          // One that is added and removed is a change for restic.
+          { add: ['more'], remove: tags() },
+        ]);
+        for (const key of ['set', 'add', 'remove'] as const) {
+          for (const name of options[key] ?? []) words.push(`--${key}`, name);
+        }
+        const title = titleOf('tag', words);
+        const told = await place.restic(theirs).json(['tag', ...words]);
+        const { changed, failed, problems } = await tag(repository, { ...options, filter });
+        expect([failed, problems], title).toEqual([[], []]);
+        expect(changed.length, title).toBe(told.at(-1)?.['changed_snapshots']);
+        const plain = (facts: Message[]): Message[] =>
+          facts.map(({ original, ...fact }) => ({
+            ...fact,
+            original: place.ids.includes(String(original)) ? original : 'new',
+          }));
+        expectSameValue(plain(await factsOf(place.restic(ours))), plain(await factsOf(place.restic(theirs))), title);
+        changes += changed.length;
+      }
+      expect(changes).toBeGreaterThan(CASES);
+    },
+    PATIENCE_MS,
+  );
 });

@@ -77,7 +77,7 @@ export async function fillRandomly(
       parent: random.int(2) === 0 ? before?.id : undefined,
       original: random.int(6) === 0 ? before?.id : undefined,
       programVersion: pick(random, VERSIONS),
-      summary: random.int(3) === 0 ? summary : undefined,
+      summary: twin ? before.summary : random.int(3) === 0 ? summary : undefined,
     };
     // A time that is taken by another one that is no twin would make restic's order a matter of luck.
     const { seconds, nanoseconds } = parseTimestamp(snapshot.time);

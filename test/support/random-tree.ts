@@ -130,7 +130,7 @@ export function randomTree(random: Random, isOdd: boolean): RandomTree {
   };
 
   const makeOther = (): Item => {
-    const type = pick(random, isOdd ? [...OTHERS, 'irregular'] : OTHERS);
+    const type = pick<NodeType>(random, isOdd ? [...OTHERS, 'irregular'] : OTHERS);
     const isDevice = type === 'dev' || type === 'chardev';
     const base: Node = { name: '', ...metadata(type), content: null };
     if (type === 'symlink') {

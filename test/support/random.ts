@@ -30,6 +30,11 @@ export function pick<T>(random: Random, items: readonly T[]): T {
   return items[random.int(items.length)] as T;
 }
 
+/** Some of the options, in their order; each is the words that belong together. */
+export function some(random: Random, ...options: readonly (readonly string[])[]): string[] {
+  return options.filter(() => random.int(3) === 0).flat();
+}
+
 /**
  * Another seed for tests by chance: `RANDOM_SEED=7 vitest run test/interop -t random`. What fails under a seed fails
  * again under it.

@@ -30,7 +30,8 @@ export async function findNamed(
       found.set(snapshot.id, snapshot);
     } catch (error) {
       if (!engine.EngineError.is(error) || !IGNORED.has(error.code)) throw error;
-      tellIgnored(ui, id, error);
+      const isNone = id === 'latest' && error.code === 'not-found';
+      tellIgnored(ui, id, isNone ? new Error(`no snapshot matched given filter (${describeFilter(options)})`) : error);
     }
   }
   const { hosts = [], tags = [], paths = [] } = options.filter ?? {};
@@ -38,6 +39,11 @@ export async function findNamed(
     ui.warn('Ignoring "filters": explicit snapshot ids are given');
   }
   return [...found.values()];
+}
+
+function describeFilter({ filter: { hosts = [], tags = [], paths = [] } = {} }: FindSnapshotOptions): string {
+  const lists = tags.map((list) => `[${list.join(', ')}]`);
+  return `Paths:[${paths.join(' ')}] Tags:[${lists.join(' ')}] Hosts:[${hosts.join(' ')}]`;
 }
 
 /** Those that are named, or all that pass the filter. */
