@@ -17,7 +17,8 @@ async function commandNames(): Promise<string[]> {
     names.map(async (name) => {
       const command = (await programFor([name])).commands.find((each) => each.name() === name);
       const below = (command?.commands ?? []).map((each) => each.name()).filter((each) => each !== 'help');
-      return below.length === 0 ? [name] : below.map((each) => `${name}-${each}`);
+      const isGroup = below.length > 0 && command?.registeredArguments.length === 0;
+      return [...(isGroup ? [] : [name]), ...below.map((each) => `${name}-${each}`)];
     }),
   );
   return found.flat().toSorted();

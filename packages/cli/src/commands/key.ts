@@ -146,7 +146,8 @@ async function remove(context: Context, prefix: string | undefined): Promise<voi
     if (others.length > 0) throw new UsageError(`multiple IDs with prefix "${prefix}" found`);
     if (key.current) throw new Fatal('refusing to remove key currently used to access repository');
     await engine.removeKey(repository, key.id, { retryLockMs: globals.retryLockMs, signal });
-    ui.result(`removed key ${key.id}`);
+    if (ui.json) ui.line(JSON.stringify({ message_type: 'removed', id: key.id }));
+    ui.say(`removed key ${key.id}`);
   });
 }
 

@@ -20,7 +20,8 @@ export function defineUnlock(program: CommandUnknownOpts, start: Start): Command
       const { signal, ui } = context;
       await withRepository(context, async (repository, engine) => {
         const removed = await engine.removeStaleLocks(repository, { all: removeAll, signal });
-        if (removed > 0) ui.result(`successfully removed ${removed} locks`);
+        if (ui.json) ui.line(JSON.stringify({ message_type: 'summary', removed_locks: removed }));
+        if (removed > 0) ui.say(`successfully removed ${removed} locks`);
       });
     });
 }
