@@ -24,7 +24,7 @@ export interface PeerFacts {
   readonly accepts: RegExp;
 }
 
-export type PeerName = 'restic' | 'rest-server' | 'rclone' | 'ceph' | 'sshd';
+export type PeerName = 'restic' | 'rest-server' | 'rclone' | 'ceph' | 'sshd' | 'promtool' | 'shells';
 
 export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
   restic: {
@@ -79,6 +79,27 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
     version: /OpenSSH_(\d+\.\d+)/,
     accepts: /^(?:9|10)\./,
   },
+  promtool: {
+    purpose: "Prometheus' own reader of metrics",
+    suite: 'bookworm',
+    debian: 'prometheus',
+    binary: 'usr/bin/promtool',
+    command: 'promtool',
+    versionArguments: ['--version'],
+    version: /^promtool, version (\d+\.\d+\.\d+)/,
+    accepts: /^[23]\./,
+  },
+  shells: {
+    purpose: 'shells that complete, and a reader of manual pages',
+    suite: 'bookworm',
+    debian: 'zsh',
+    companions: ['zsh-common', 'fish', 'mandoc'],
+    binary: 'bin/zsh',
+    command: 'zsh',
+    versionArguments: ['--version'],
+    version: /^zsh (\d+\.\d+)/,
+    accepts: /^5\./,
+  },
 };
 
-export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone', 'ceph', 'sshd'];
+export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone', 'ceph', 'sshd', 'promtool', 'shells'];
