@@ -127,9 +127,8 @@ function ownFlag(key: string, option: Option, entry: Entry, command: CommandUnkn
   const value = checked(key, entry, () =>
     texts.reduce<unknown>((previous, text) => (parseArg === undefined ? text : parseArg(text, previous)), undefined),
   );
-  return () => {
-    if (texts.length > 0) set(value);
-  };
+  // An empty list takes back what was said before.
+  return () => set(value);
 }
 
 function valuesAt(entry: Entry, key: string, isRepeated: boolean): string[] {
