@@ -268,7 +268,9 @@ class LockFreeRun {
 
     const unnamed = new Set([...leaving, ...this.#fates.keys()].filter((pack) => this.#isLeavingOrOut(pack, leaving)));
     if (repacked.size > 0) {
-      await repack(indexed, new BlobTable(), blobsToCopy(table, reached, unnamed), repacked, this.#options);
+      // What was returned has been named again.
+      const lost = new Set([...unnamed].filter((pack) => this.#fates.get(pack) !== 'return'));
+      await repack(indexed, new BlobTable(), blobsToCopy(table, reached, lost), repacked, this.#options);
     }
     const confirming = [...this.#fates].flatMap(([pack, fate]) => (fate === 'confirm' ? pack : []));
     const marks = new Map<Id, Timestamp>([...leaving, ...confirming].map((pack) => [pack, this.#now]));
