@@ -96,7 +96,7 @@ async function expectAlike(
   await Promise.all([lane(), lane(), lane()]);
   if (problems.length > 0) throw new Error(problems.slice(0, 5).join('\n\n'));
   // Answers are what is compared, not refusals.
-  expect(failures).toBeLessThan(Math.max(2, count / 2));
+  expect(failures).toBeLessThan(count * 0.6);
 }
 
 /** Text as it is, JSON parsed; of what goes wrong only that it does. */
@@ -156,10 +156,10 @@ function pathOf({ random, paths }: Place): string {
   return random.int(2) === 0 ? path.slice(0, path.indexOf('/', 1) >>> 0) : path;
 }
 
-/** A snapshot, in half of the cases with a folder in it. */
+/** A snapshot, perhaps with a folder in it, which need not be there. */
 function specOf(place: Place): string {
   const { random } = place;
-  return random.int(2) === 0 ? idOf(place) : `${idOf(place)}:${pathOf(place)}`;
+  return random.int(3) > 0 ? idOf(place) : `${idOf(place)}:${pathOf(place)}`;
 }
 
 await describeWithPeer('restic', 'looking at random', (peer) => {
@@ -264,7 +264,6 @@ await describeWithPeer('restic', 'looking at random', (peer) => {
       using place = await makePlace(peer, 4);
       const { random, snapshots, blobs, trees, packs } = place;
       const words = (): string[] => {
-        // restic knows the pack of a short id only if it has found the blob: no filter then.
         const [kind, ids] = pick(random, [
           ['--blob', blobs],
           ['--tree', trees],
@@ -272,13 +271,14 @@ await describeWithPeer('restic', 'looking at random', (peer) => {
           ['--pack', packs],
         ] as const);
         const names = new Set(Array.from({ length: 1 + random.int(2) }, () => pick(random, ids)));
+        // Of several blobs restic names the packs in the order of a hash table, of one that a filter hides perhaps none.
+        const showsPacks = kind === '--blob' && names.size === 1 && random.int(2) === 0;
         return [
           'find',
           kind,
           ...some(random, ['-R']),
-          // Of several blobs restic names the packs in the order of a hash table.
-          ...(kind === '--tree' || random.int(2) === 0 ? ['--json'] : []),
-          ...(kind === '--blob' && names.size === 1 ? ['--show-pack-id'] : filterWords(random)),
+          ...(showsPacks ? ['--show-pack-id'] : filterWords(random)),
+          ...(kind === '--tree' || (!showsPacks && random.int(2) === 0) ? ['--json'] : []),
           ...Array.from(names, (id) => (random.int(2) === 0 ? id : id.slice(0, 8))),
         ];
       };
