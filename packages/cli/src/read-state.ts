@@ -20,8 +20,8 @@ const MAX_AGE_MS = 30 * 86_400_000;
 export interface ReadState extends Disposable {
   /** What earlier checks have read. */
   readonly soundPacks: ReadonlyMap<Id, number>;
-  /** Packs that this check has read. */
-  readonly added: number;
+  /** Packs that need not be read again by now. */
+  readonly noted: number;
   readonly add: (pack: Id, bytes: number) => void;
   /** All that was to be read has been: the next check begins anew. */
   forget(): void;
@@ -64,7 +64,7 @@ class ReadStateFile implements ReadState {
   readonly #flags: 'a' | 'w';
   #file: number | undefined;
   #usable = true;
-  added = 0;
+  #added = 0;
 
   /** Continues the file where `soundPacks` are what is in it; makes it anew where they are undefined. */
   constructor(context: Context, path: string, soundPacks: ReadonlyMap<Id, number> | undefined) {
@@ -75,9 +75,13 @@ class ReadStateFile implements ReadState {
   }
 
   readonly add = (pack: Id, bytes: number): void => {
-    this.added += 1;
+    this.#added += 1;
     this.#attempt(() => writeSync(this.#opened(), `${pack} ${bytes}\n`));
   };
+
+  get noted(): number {
+    return this.soundPacks.size + this.#added;
+  }
 
   forget(): void {
     this[Symbol.dispose]();

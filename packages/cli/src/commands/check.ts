@@ -129,8 +129,8 @@ async function check(
       onProgress: (progress) => report.onProgress(progress),
     });
     const result = await checking.catch((error: unknown) => {
-      if (state !== undefined && state.added > 0)
-        ui.say(`with --resume, the next check goes on after ${state.added} packs`);
+      if (state !== undefined && state.noted > 0)
+        ui.say(`with --resume, the next check goes on after ${state.noted} packs`);
       throw error;
     });
     outcome.figures.push(...checkFigures(result));
