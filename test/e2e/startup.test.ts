@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -8,8 +9,12 @@ const MODULES = join(import.meta.dirname, 'print-modules.mjs');
 const PROGRAM = join(import.meta.dirname, 'startup-program.mjs');
 const MAIN = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 
-/** Clients of servers, and calls into the system that Node lacks: each takes longer to load than the engine itself. */
-const HEAVY = /\/node_modules\/(?:undici|@aws-sdk|@smithy|ssh2|ssh-config|koffi|@koromix|@kubernetes|hono|@hono)\b/;
+/**
+ * Clients of servers, readers of profiles, and calls into the system that Node lacks: each takes longer to load than the
+ * engine itself.
+ */
+const HEAVY =
+  /\/node_modules\/(?:undici|@aws-sdk|@smithy|ssh2|ssh-config|koffi|@koromix|@kubernetes|hono|@hono|yaml|toml-eslint-parser)\b/;
 
 /** The URLs of all modules that a run of `file` loads; Node's own begin with `node:`. */
 async function modulesOf(file: string, ...args: string[]): Promise<string[]> {
@@ -51,6 +56,20 @@ describe('what a start loads', () => {
     const modules = await modulesOf(MAIN, '--repo', repo, 'snapshots');
     expect(modules).toEqual(expect.arrayContaining([expect.stringContaining('packages/repository/src/open.ts')]));
     expect(modules.filter((url) => HEAVY.test(url))).toEqual([]);
+    expect(modules.filter((url) => /cli\/src\/(?:profile|hooks)\//.test(url))).toEqual([]);
+  });
+
+  it.for([
+    ['p.toml', 'toml-eslint-parser', 'yaml'],
+    ['p.yaml', 'yaml', 'toml-eslint-parser'],
+  ] as const)('is one reader for the profile %s', async ([name, reader, other]) => {
+    using folder = makeTempDir();
+    const profile = join(folder.path, name);
+    writeFileSync(profile, '');
+    const modules = await modulesOf(MAIN, '-P', profile, 'cache', '--cache-dir', folder.path);
+    const found = modules.filter((url) => HEAVY.test(url));
+    expect(found.some((url) => url.includes(`/node_modules/${reader}/`))).toBe(true);
+    expect(found.filter((url) => url.includes(`/node_modules/${other}/`))).toEqual([]);
   });
 
   it('is one file for the version', async () => {
