@@ -9,14 +9,19 @@ describe('--read-data-subset', () => {
     ['3/256', { part: 3, of: 256 }],
     ['100%', { percent: 100 }],
     ['2.5%', { percent: 2.5 }],
+    ['.5%', { percent: 0.5 }],
+    ['+1e1%', { percent: 10 }],
     ['10M', { bytes: 10 * 2 ** 20 }],
   ])('reads %s', (text, subset) => {
     expect(parseSubset(text)).toEqual(subset);
   });
 
-  it.each(['', '0/1', '2/1', '1/257', '1/', '0%', '101%', '-1%', '%', '0', 'half'])('refuses "%s"', (text) => {
-    expect(() => parseSubset(text)).toThrow(InvalidValue);
-  });
+  it.each(['', '0/1', '2/1', '1/257', '1/', '0%', '101%', '-1%', '%', '0', '7', '1e1', 'half'])(
+    'refuses "%s"',
+    (text) => {
+      expect(() => parseSubset(text)).toThrow(InvalidValue);
+    },
+  );
 });
 
 describe('--max-unused', () => {
@@ -26,6 +31,7 @@ describe('--max-unused', () => {
     ['200M', 200 * 2 ** 20],
     [' 0% ', '0%'],
     ['7.5%', '7.5%'],
+    ['5e-1%', '0.5%'],
   ])('reads "%s"', (text, limit) => {
     expect(parseUnused(text)).toBe(limit);
   });

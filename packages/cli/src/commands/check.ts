@@ -14,7 +14,7 @@ import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
-import { parseSize } from '../values/size.ts';
+import { parsePercentage, parseSize } from '../values/size.ts';
 
 interface Request {
   readonly readData: boolean | PackSubset;
@@ -91,9 +91,9 @@ export function parseSubset(text: string): PackSubset {
       return { part: Number(part), of: Number(of) };
     throw new InvalidValue('n/t values must be positive integers, and n <= t, t <= 256, e.g. --read-data-subset=1/2');
   }
-  const [, percent] = /^\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)%$/i.exec(text) ?? [];
+  const percent = parsePercentage(text);
   if (percent !== undefined) {
-    if (Number(percent) > 0 && Number(percent) <= 100) return { percent: Number(percent) };
+    if (percent > 0 && percent <= 100) return { percent };
     throw new InvalidValue('a percentage must be above 0.0% and at most 100.0%');
   }
   // A number alone may be meant for a percentage.

@@ -10,7 +10,7 @@ import { formatBytes, formatPercent } from '../render/bytes.ts';
 import { createPhaseReport } from '../render/phases.ts';
 import type { Ui } from '../ui.ts';
 import { parseDuration } from '../values/duration.ts';
-import { parseSize } from '../values/size.ts';
+import { parsePercentage, parseSize } from '../values/size.ts';
 
 const MANUAL: Manual = {
   examples: [
@@ -81,10 +81,10 @@ export function addPruneFlags(command: CommandUnknownOpts): void {
 export function parseUnused(text: string): NonNullable<PruneLimits['maxUnused']> {
   const word = text.trim();
   if (word === 'unlimited') return word;
-  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(word) ?? [];
+  const percent = parsePercentage(word);
   if (percent === undefined) return parseSize(word);
-  if (Number(percent) >= 100) throw new InvalidValue('percentage must be below 100%');
-  return `${Number(percent)}%`;
+  if (percent >= 100) throw new InvalidValue('percentage must be below 100%');
+  return `${percent}%`;
 }
 
 async function prune(context: Context, flags: Flags): Promise<void> {

@@ -13,6 +13,14 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
+const PERCENTAGE = /^\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)%$/i;
+
+/** `5%`, `2.5%`, `.5%`, `5e-1%`; undefined for what is no percentage. */
+export function parsePercentage(text: string): number | undefined {
+  const [, digits] = PERCENTAGE.exec(text) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
 /** A whole number ≥ `least`. */
 export function parseCount(text: string, least = 0): number {
   const value = /^[-+]?\d+$/.test(text) ? Number(text) : Number.NaN;
