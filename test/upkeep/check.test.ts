@@ -10,7 +10,7 @@ import { all } from '../support/repository.ts';
 import { resticAt, resticCommand } from '../support/restic.ts';
 import type { Message } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { DAMAGES } from './damages.ts';
+import { damageOf, DAMAGES } from './damages.ts';
 import { checkAll, copyToFolder, makeHistory } from './repository.ts';
 
 // Every kind of damage has a name, and restic agrees that it is damage.
@@ -42,12 +42,13 @@ describe('check', () => {
     expect(await all(store.list('lock'))).toEqual([]);
   });
 
-  it.each(DAMAGES)('names $title', async ({ errors, hints, inData, make }) => {
+  it.each(DAMAGES)('names $title, and what helps', async ({ errors, hints = [], inData, repairs, make }) => {
     const store = await storeOf(await history);
     await make(store);
     const found = await checkAll(store);
     expect(kindsOf(found.errors)).toEqual(errors.toSorted());
     expect(kindsOf(found.hints)).toEqual(hints.toSorted());
+    expect(found.repairs).toEqual(repairs);
     const quick = await check(await openStore(store), { lock: false });
     expect(quick.errors.length > 0).toBe(errors.length > 0 && inData !== true);
     expect(quick.packsRead).toBe(0);
@@ -82,7 +83,7 @@ describe('check', () => {
     const store = await storeOf(await history);
     const repository = await openStore(store);
     const [one, ...others] = await all(listSnapshots(repository));
-    await DAMAGES.find(({ title }) => title.includes('unknown'))!.make(store);
+    await damageOf('a file whose content is unknown').make(store);
     expect((await check(repository, { lock: false })).errors).toHaveLength(1);
     const result = await check(repository, { lock: false, snapshots: [one!.id], readData: true });
     expect(result.errors).toEqual([]);
@@ -110,14 +111,29 @@ describe('check', () => {
 });
 
 describe('repairing the index', () => {
-  it.each(DAMAGES.filter(({ title }) => /index/.test(title)))('mends $title', async ({ make }) => {
-    const store = await storeOf(await history);
-    const expected = await readEverything(store);
-    await make(store);
-    await repairIndex(await openStore(store));
-    expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
-    expect(await readEverything(store)).toBe(expected);
-  });
+  it.concurrent.each(DAMAGES.filter(({ title, inData }) => /index/.test(title) && inData !== true))(
+    'mends $title',
+    async ({ make }) => {
+      const store = await storeOf(await history);
+      const expected = await readEverything(store);
+      await make(store);
+      await repairIndex(await openStore(store));
+      expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
+      expect(await readEverything(store)).toBe(expected);
+    },
+  );
+
+  it.concurrent.each(DAMAGES.filter(({ title }) => /index/.test(title)))(
+    'mends $title by reading all packs',
+    async ({ make }) => {
+      const store = await storeOf(await history);
+      const expected = await readEverything(store);
+      await make(store);
+      await repairIndex(await openStore(store), { readAllPacks: true });
+      expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
+      expect(await readEverything(store)).toBe(expected);
+    },
+  );
 
   it('finds every pack again without any index', async () => {
     const files = (await history).filter(({ type }) => type !== 'index');
@@ -140,9 +156,9 @@ describe('repairing the index', () => {
 
 it('prune joins trees and data no more, and removes what nobody knows', async () => {
   const store = await storeOf(await history);
-  for (const { hints, make } of DAMAGES)
+  for (const { hints = [], make } of DAMAGES)
     if (hints.includes('pack-mixed') || hints.includes('pack-duplicate')) await make(store);
-  await DAMAGES.find(({ title }) => title.includes('nobody knows'))!.make(store);
+  await damageOf('a pack that nobody knows').make(store);
   const expected = await readEverything(store);
   await prune(await openStore(store));
   expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
@@ -150,24 +166,47 @@ it('prune joins trees and data no more, and removes what nobody knows', async ()
 });
 
 await describeWithPeer('restic', 'damage beside restic', (peer) => {
-  it.concurrent.each(DAMAGES)('is told alike: $title', async ({ errors, make }) => {
-    using folder = makeTempDir();
-    const repo = join(folder.path, 'repo');
-    const store = await storeOf(await history);
-    await make(store);
-    await copyToFolder(await filesOf(store), repo);
-    const words = ['check', '--read-data', '--json'];
-    const theirs = await resticAt(peer, { repo }).run(words);
-    const { args, env } = resticCommand(words, { repo });
-    const ours = await run(['--conditions=@restic-engine/source', MAIN, ...args], env);
-    expect(ours.status).toBe(theirs.status);
-    expect(ours.status).toBe(errors.length > 0 ? 1 : 0);
-    expect(summaryIn(ours.stdout)).toEqual({ ...summaryIn(theirs.stdout), num_errors: expect.any(Number) });
-    expect(summaryIn(ours.stdout)['num_errors'] > 0).toBe(errors.length > 0);
+  it.concurrent.each(DAMAGES.filter(({ restic }) => restic !== 'slow'))(
+    'is told alike: $title',
+    async ({ errors, inData, make }) => {
+      using folder = makeTempDir();
+      const repo = join(folder.path, 'repo');
+      const store = await storeOf(await history);
+      await make(store);
+      await copyToFolder(await filesOf(store), repo);
+      const restic = resticAt(peer, { repo });
+      const quick = await restic.run(['check', '--no-lock']);
+      expect(quick.status, 'without reading data').toBe(errors.length > 0 && inData !== true ? 1 : 0);
+      const theirs = await restic.run(['check', '--read-data', '--json']);
+      const ours = await checkAll(store);
+      expect(theirs.status).toBe(errors.length > 0 ? 1 : 0);
+      const { broken_packs: brokenPacks, ...summary } = summaryIn(theirs.stdout);
+      expect(ours.damagedPacks.toSorted()).toEqual((brokenPacks ?? []).toSorted());
+      expect(ours.suggestRepairIndex).toBe(summary['suggest_repair_index']);
+      expect(ours.suggestPrune).toBe(summary['suggest_prune']);
 
-    await repairIndex(await openStore(localBackend(repo)));
-    const after = await resticAt(peer, { repo }).run(words);
-    const own = await check(await openStore(localBackend(repo)), { readData: true });
-    expect(own.errors.length > 0, 'after repairing the index').toBe(after.status !== 0);
-  });
+      await repairIndex(await openStore(localBackend(repo)));
+      const after = await restic.run(['check', '--read-data', '--json']);
+      const own = await check(await openStore(localBackend(repo)), { readData: true });
+      expect(own.errors.length > 0, 'after repairing the index').toBe(after.status !== 0);
+    },
+  );
+
+  it.concurrent.each(['a flipped bit in a blob', 'a broken index file', 'data of version 1'])(
+    'is told alike by the command line: %s',
+    async (title) => {
+      using folder = makeTempDir();
+      const repo = join(folder.path, 'repo');
+      const store = await storeOf(await history);
+      await damageOf(title).make(store);
+      await copyToFolder(await filesOf(store), repo);
+      const words = ['check', '--read-data', '--json'];
+      const theirs = await resticAt(peer, { repo }).run(words);
+      const { args, env } = resticCommand(words, { repo });
+      const ours = await run(['--conditions=@restic-engine/source', MAIN, ...args], env);
+      expect(ours.status).toBe(theirs.status);
+      expect(summaryIn(ours.stdout)).toEqual({ ...summaryIn(theirs.stdout), num_errors: expect.any(Number) });
+      expect(summaryIn(ours.stdout)['num_errors'] > 0).toBe(theirs.status === 1);
+    },
+  );
 });

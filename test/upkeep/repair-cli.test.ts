@@ -8,7 +8,7 @@ import { filesOf, storeOf } from '../support/damage.ts';
 import { resticAt, resticCommand } from '../support/restic.ts';
 import type { ResticRun } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { DAMAGES } from './damages.ts';
+import { damageOf, DAMAGES } from './damages.ts';
 import { copyToFolder, makeHistory, packsByType } from './repository.ts';
 
 // The commands that repair, beside restic's: what they print, and that the commands which check prints mend the damage.
@@ -52,7 +52,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
   it.concurrent.each([
     'a missing pack of data',
     'a missing pack of trees',
-    'a pack of which half is left',
+    'a pack of which little is left',
     'a flipped bit in a blob',
     'no index files',
     'a broken index file',
@@ -69,7 +69,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
       const check = await ours('check', '--read-data');
       expect(check.status).toBe(1);
       const suggested = suggestionsIn(check.stderr);
-      expect(suggested.at(-1)).toEqual(['check']);
+      expect(suggested.at(-1)).toEqual(['check', '--read-data']);
       for (const words of suggested.slice(0, -1)) expect(await ours(...words)).toMatchObject({ status: 0 });
       expect(await ours('check', '--read-data')).toMatchObject({ status: 0, stderr: '' });
       expect(await resticAt(peer, { repo }).ok(['check', '--read-data'])).toContain('no errors were found');
@@ -80,7 +80,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
   it('print of snapshots what restic prints', async () => {
     using folder = makeTempDir();
     const [repo, other] = [join(folder.path, 'repo'), join(folder.path, 'other')];
-    await place(repo, /unknown|irregular|wrong size|without a tree|does not exist/);
+    await place(repo, /unknown|irregular|wrong size|directory without a tree|of a tree that does not exist/);
     cpSync(repo, other, { recursive: true });
     const [ours, restic] = [oursIn(folder.path, repo), resticAt(peer, { repo: other })];
     for (const words of [
@@ -103,7 +103,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
     const [repo, other] = [join(folder.path, 'repo'), join(folder.path, 'other')];
     const store = await storeOf(await history);
     const pack = (await packsByType(store)).data[0]!;
-    await DAMAGES.find(({ title }) => title === 'a flipped bit in a blob')!.make(store);
+    await damageOf('a flipped bit in a blob').make(store);
     await copyToFolder(await filesOf(store), repo);
     cpSync(repo, other, { recursive: true });
     const [here, there] = [join(folder.path, 'here'), join(folder.path, 'there')];
