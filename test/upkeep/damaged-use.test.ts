@@ -113,7 +113,7 @@ it('a file system shows what is sound, and fails for the rest', async () => {
       for (const [name, content] of await pristine) {
         if (!name.startsWith(`${day} `) || content === 'dir') continue;
         await endOf(async () => {
-          shown.set(name, (await fs.readFile(`/${id}${name.slice(2)}`, 'base64')).toString());
+          shown.set(name, Buffer.from(await fs.readFile(`/${id}${name.slice(2)}`)).toString('base64'));
         });
       }
     }
