@@ -12,6 +12,8 @@ import { refuseGarbled } from './garbled.ts';
 import type { Environment } from './globals.ts';
 import { buildProgram } from './program.ts';
 import { Session } from './session.ts';
+import { withoutControls } from './render/quote.ts';
+import { screenOf } from './render/screen.ts';
 import { INTERRUPTED, listenForInterrupts } from './signals.ts';
 
 const DONE: Failure = { exit: 0, message: '' };
@@ -74,6 +76,8 @@ function isBrokenPipe(reason: unknown): boolean {
 }
 
 function report({ exit, message }: Failure, json: boolean): void {
-  const text = json ? JSON.stringify({ message_type: 'exit_error', code: exit, message }) : message;
-  process.stderr.write(`${text}\n`);
+  const { stderr } = process;
+  const { style } = screenOf(stderr);
+  const said = stderr.isTTY ? style('red', withoutControls(message)) : message;
+  stderr.write(`${json ? JSON.stringify({ message_type: 'exit_error', code: exit, message }) : said}\n`);
 }

@@ -1,8 +1,12 @@
 /** Where a command writes: results on standard output, complaints on standard error, a status line on terminals. */
 import { once } from 'node:events';
 import process from 'node:process';
-import { styleText } from 'node:util';
+import { withoutControls } from './render/quote.ts';
+import { screenOf } from './render/screen.ts';
+import type { Screen } from './render/screen.ts';
 import { StatusLines } from './render/status-lines.ts';
+import { renderTable } from './render/table.ts';
+import type { Column } from './render/table.ts';
 
 /** 0 with --quiet, 1 by default, 2 with -v, 3 with -vv. */
 export type Verbosity = 0 | 1 | 2 | 3;
@@ -21,26 +25,37 @@ export class Ui {
   readonly verbosity: Verbosity;
   /** How often to tell of progress, in ms; undefined: never. */
   readonly intervalMs: number | undefined;
+  /** Is a person watching? */
+  readonly terminal: boolean;
+  /** Standard output, for whoever makes text for it. */
+  readonly screen: Screen = screenOf(process.stdout);
+  readonly #errors: Screen = screenOf(process.stderr);
   readonly #status: StatusLines | undefined;
 
   constructor({ json, verbosity, fps }: UiOptions) {
     this.json = json;
     this.verbosity = verbosity;
-    const terminal = process.stdout.isTTY && !json;
-    const wanted = verbosity > 0 && (terminal || json || fps !== undefined);
+    this.terminal = process.stdout.isTTY && !json;
+    // Lines can be replaced only where the cursor can be moved.
+    const moves = this.terminal && process.env['TERM'] !== 'dumb';
+    const wanted = verbosity > 0 && (moves || json || fps !== undefined);
     this.intervalMs = wanted ? (fps === undefined ? DEFAULT_INTERVAL_MS : 1000 / fps) : undefined;
-    this.#status = terminal ? new StatusLines(process.stdout) : undefined;
-  }
-
-  /** Is a person watching? */
-  get terminal(): boolean {
-    return this.#status !== undefined;
+    this.#status = moves ? new StatusLines(process.stdout) : undefined;
   }
 
   /** A result that is always wanted. */
   line(text: string): void {
+    this.print([process.stdout.isTTY ? withoutControls(text) : text]);
+  }
+
+  /** Lines that were made for the screen. */
+  print(lines: readonly string[]): void {
     this.#status?.clear();
-    process.stdout.write(`${text}\n`);
+    process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+  }
+
+  table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void {
+    this.print(renderTable(columns, rows, { screen: this.screen }));
   }
 
   /** Bytes as they are. Resolves when more may be written. */
@@ -61,12 +76,19 @@ export class Ui {
 
   /** Something went wrong, or might. */
   warn(text: string): void {
-    this.#status?.clear();
-    process.stderr.write(`${process.stderr.isTTY ? styleText('yellow', text, { stream: process.stderr }) : text}\n`);
+    this.#complain(this.#errors.style('yellow', this.#safe(text)));
   }
 
-  /** As it is, to standard error. */
+  /** To standard error, without a color. */
   errorLine(text: string): void {
+    this.#complain(this.#safe(text));
+  }
+
+  #safe(text: string): string {
+    return process.stderr.isTTY ? withoutControls(text) : text;
+  }
+
+  #complain(text: string): void {
     this.#status?.clear();
     process.stderr.write(`${text}\n`);
   }

@@ -1,12 +1,16 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BackupProgress, BackupResult, RestoreProgress } from 'restic-engine';
 import { statusJson as backupStatus, summaryJson as backupSummary } from '../src/render/backup.ts';
 import { formatBytes, formatDuration, formatPercent } from '../src/render/bytes.ts';
 import { toJson } from '../src/render/json.ts';
 import { formatMode } from '../src/render/mode.ts';
+import { quoteName, withoutControls } from '../src/render/quote.ts';
 import { statusJson as restoreStatus, summaryJson as restoreSummary } from '../src/render/restore.ts';
-import { displayWidth, renderTable } from '../src/render/table.ts';
+import { PAPER } from '../src/render/screen.ts';
+import { renderTable } from '../src/render/table.ts';
 import { canonicalTime, formatExactTime } from '../src/render/time.ts';
+import { displayWidth, wrapText } from '../src/render/width.ts';
 
 describe('numbers', () => {
   it.each([
@@ -86,11 +90,76 @@ describe('renderTable', () => {
       '87654321            /x',
       '-----------------------------',
     ]);
-    expect(renderTable(columns, rows, true)[4]).toBe('');
+    expect(renderTable(columns, rows, { spaced: true })[4]).toBe('');
   });
 
   it('counts columns of the terminal, not code units', () => {
-    expect(['abc', 'äöü', 'e\u0301', '日本', '👍', '\u200d'].map(displayWidth)).toEqual([3, 3, 1, 4, 2, 0]);
+    const texts = ['abc', 'äöü', 'e\u0301', '日本', '한국', '\u1112\u1161\u11ab', '👍', '🇨🇭', '\u200d', 'ﾊﾝ'];
+    expect(texts.map(displayWidth)).toEqual([3, 3, 1, 4, 4, 2, 2, 2, 0, 2]);
+  });
+
+  it('wraps what a terminal has no room for, and loses nothing', () => {
+    const wide = columns.map((column) => ({ ...column, wraps: column.header !== 'ID' }));
+    const rows = [
+      ['12345678', 'nightly,weekly', '/home/ann/日本語/notes'],
+      ['87654321', '', '/x'],
+    ];
+    const lines = renderTable(wide, rows, { screen: { ...PAPER, columns: 34 } });
+    expect(lines).toEqual([
+      'ID        Tags         Paths',
+      '-'.repeat(34),
+      '12345678  nightly,     /home/ann/',
+      '          weekly       日本語/',
+      '                       notes',
+      '87654321               /x',
+      '-'.repeat(34),
+    ]);
+    expect(renderTable(wide, rows, { screen: { ...PAPER, columns: 200 } })).toEqual(renderTable(wide, rows));
+    // Narrower than it can be.
+    expect(renderTable(wide, rows, { screen: { ...PAPER, columns: 5 } })[1]).toBe('-'.repeat(28));
+  });
+});
+
+describe('wrapText', () => {
+  it('breaks any text into lines that fit and make the text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 1, max: 20 }), (text, width) => {
+        const lines = wrapText(text, width);
+        expect(lines.join('')).toBe(text);
+        for (const line of lines) expect(displayWidth(line) <= width || Array.from(line).length === 1).toBe(true);
+      }),
+      { interruptAfterTimeLimit: 2000, markInterruptAsFailure: false },
+    );
+  });
+});
+
+describe('names on a terminal', () => {
+  // What restic 0.19.1 prints of such names with `backup -vv`.
+  it.each([
+    ['/data/deep/er/ü', '/data/deep/er/ü'],
+    ['/data/日本語 👍', '/data/日本語 👍'],
+    ['/data/ctl\u001b[31m\nname', String.raw`"/data/ctl\x1b[31m\nname"`],
+    ['/data/\udcff', String.raw`"/data/\xff"`],
+    ['say "hi"', 'say "hi"'],
+    ['say "hi"\u0007\\', String.raw`"say \"hi\"\a\\"`],
+    ['\u202etxt.exe', String.raw`"\u202etxt.exe"`],
+    ['\u{e0001}', String.raw`"\U000e0001"`],
+    ['\ufffd\u0085', String.raw`"�\u0085"`],
+  ])('%j are %s', (name, shown) => {
+    expect(quoteName(name)).toBe(shown);
+  });
+
+  it('never move the cursor', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        // oxlint-disable-next-line no-control-regex -- they are what is looked for
+        expect(quoteName(text)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+        // oxlint-disable-next-line no-control-regex -- they are what is looked for
+        expect(withoutControls(text)).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+      }),
+      { interruptAfterTimeLimit: 2000, markInterruptAsFailure: false },
+    );
+    expect(withoutControls('a\tb\nc\u001b]0;title\u0007')).toBe(String.raw`a${'\t'}b${'\n'}c\x1b]0;title\a`);
   });
 });
 

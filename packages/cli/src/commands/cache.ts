@@ -7,7 +7,6 @@ import { documented, LOCAL_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import type { Engine } from '../open.ts';
 import { formatBytes } from '../render/bytes.ts';
-import { renderTable } from '../render/table.ts';
 import type { Column } from '../render/table.ts';
 import { parseCount } from '../values/size.ts';
 
@@ -78,7 +77,7 @@ async function list({ ui }: Context, engine: Engine, folder: string, { maxAge, s
   for (const cache of caches) {
     rows.push({ ...cache, old: old.has(cache), size: size ? await engine.cacheSize(folder, cache) : 0 });
   }
-  for (const line of renderTable(columns(nowMs, size), rows)) ui.line(line);
+  ui.table(columns(nowMs, size), rows);
   ui.line(`${caches.length} cache dirs in ${folder}`);
 }
 

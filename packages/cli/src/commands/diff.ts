@@ -8,6 +8,7 @@ import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { formatBytes } from '../render/bytes.ts';
 import { toJson } from '../render/json.ts';
+import type { Screen } from '../render/screen.ts';
 
 const MANUAL: Manual = {
   examples: [
@@ -63,7 +64,7 @@ async function diff(context: Context, before: string, after: string, metadata: b
         onChange: ({ path, modifier }) => {
           if (ui.verbosity === 0) return;
           void printer.line(
-            ui.json ? toJson({ message_type: 'change', path, modifier }) : `${modifier.padEnd(5)}${path}`,
+            ui.json ? toJson({ message_type: 'change', path, modifier }) : changeLine(ui.screen, modifier, path),
           );
         },
       },
@@ -72,6 +73,12 @@ async function diff(context: Context, before: string, after: string, metadata: b
     if (ui.json) ui.line(toJson({ ...statistics(result, before, after) }));
     else for (const line of summary(result)) ui.line(line);
   });
+}
+
+function changeLine({ name, style }: Screen, modifier: string, path: string): string {
+  const line = `${modifier.padEnd(5)}${name(path)}`;
+  const color = modifier === '+' ? 'green' : modifier === '-' ? 'red' : 'yellow';
+  return style(color, line);
 }
 
 function statistics({ changedFiles, added, removed }: DiffResult, before: string, after: string): object {

@@ -5,7 +5,6 @@ import { FEATURES } from '../features.ts';
 import type { Feature } from '../features.ts';
 import { documented, LOCAL_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { renderTable } from '../render/table.ts';
 
 const MANUAL: Manual = {
   examples: [{ purpose: 'List them', words: 'features' }],
@@ -31,8 +30,8 @@ export function defineFeatures(program: CommandUnknownOpts, start: Start): Comma
         { header: 'Name', cell: ({ name }: Feature) => name },
         { header: 'Type', cell: ({ type }: Feature) => type },
         { header: 'Default', cell: (feature: Feature) => String(feature.default) },
-        { header: 'Description', cell: ({ description }: Feature) => description },
+        { header: 'Description', wraps: true, cell: ({ description }: Feature) => description },
       ];
-      for (const line of renderTable(columns, FEATURES)) ui.line(line);
+      ui.table(columns, FEATURES);
     });
 }

@@ -82,7 +82,9 @@ async function find(context: Context, patterns: readonly string[], flags: Flags)
     if (wanted === undefined) {
       const { ignoreCase } = flags;
       const { long = false, humanReadable = false } = flags;
-      const printer = ui.json ? nodeJson() : nodeText({ long, humanReadable, quiet: ui.verbosity === 0 });
+      const printer = ui.json
+        ? nodeJson()
+        : nodeText({ long, humanReadable, quiet: ui.verbosity === 0, screen: ui.screen });
       const found = (each: SnapshotEntry) =>
         engine.searchNodes(indexed, each.tree, { patterns, ignoreCase, oldest, newest, signal });
       await printAll(search, found, printer);
@@ -91,7 +93,7 @@ async function find(context: Context, patterns: readonly string[], flags: Flags)
     await printAll(
       search,
       (each) => engine.searchBlobs(indexed, each.tree, { ...wanted, signal }),
-      ui.json ? idJson() : idText(),
+      ui.json ? idJson() : idText(ui.screen),
     );
     if (flags.showPackId) for (const line of packLines(indexed, wanted)) ui.line(line);
   });

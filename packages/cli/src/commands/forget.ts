@@ -117,7 +117,8 @@ async function forget(context: Context, ids: readonly string[], flags: Flags): P
       } else {
         if (ids.length === 0) ui.say(`Applying Policy: ${describePolicy(policy)}`);
         for (const group of result.groups) {
-          for (const line of forgetLines(engine, group, { groupBy, compact, title: ui.verbosity > 1 })) ui.say(line);
+          const options = { groupBy, compact, title: ui.verbosity > 1, screen: ui.screen };
+          if (ui.verbosity > 0) ui.print(forgetLines(engine, group, options));
         }
       }
       report(context, result, dryRun);

@@ -6,7 +6,6 @@ import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { newPassword, withLockedRepository, withRepository } from '../open.ts';
 import type { Password } from '../password.ts';
-import { renderTable } from '../render/table.ts';
 import { formatLocalTime } from '../render/time.ts';
 
 const EMPTY_FLAG = '--new-insecure-no-password';
@@ -100,11 +99,11 @@ async function list(context: Context): Promise<void> {
   }
   const columns = [
     { header: ' ID', cell: ({ current, id }: KeyInfo) => `${current ? '*' : ' '}${id.slice(0, 8)}` },
-    { header: 'User', cell: ({ username }: KeyInfo) => username },
-    { header: 'Host', cell: ({ hostname }: KeyInfo) => hostname },
+    { header: 'User', wraps: true, cell: ({ username }: KeyInfo) => ui.screen.name(username) },
+    { header: 'Host', wraps: true, cell: ({ hostname }: KeyInfo) => ui.screen.name(hostname) },
     { header: 'Created', cell: ({ created }: KeyInfo) => formatLocalTime(created) },
   ];
-  for (const line of renderTable(columns, keys)) ui.line(line);
+  ui.table(columns, keys);
 }
 
 async function add(context: Context, flags: NewKeyFlags): Promise<void> {

@@ -119,7 +119,7 @@ async function sorted(
 
 function printerFor({ ui }: Context, engine: Engine, request: Request): NodePrinter {
   if (ui.json) return jsonPrinter(engine);
-  return request.ncdu ? ncduPrinter(engine) : textPrinter({ ...request, quiet: ui.verbosity === 0 });
+  return request.ncdu ? ncduPrinter(engine) : textPrinter({ ...request, quiet: ui.verbosity === 0, screen: ui.screen });
 }
 
 function parseSort(text: string): SortMode {

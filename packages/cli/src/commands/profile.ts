@@ -11,7 +11,6 @@ import type { Line, Part, Plain } from '../profile/describe.ts';
 import { listProfiles, profileFolders, profileName } from '../profile/find.ts';
 import { loadProfile, parentsOf } from '../profile/load.ts';
 import type { Profile } from '../profile/load.ts';
-import { renderTable } from '../render/table.ts';
 
 const EXITS = { ...LOCAL_EXITS, 1: 'there is no such profile, or something in it is wrong' };
 
@@ -65,10 +64,10 @@ async function list({ env, ui }: Context): Promise<void> {
   }
   const columns = [
     { header: 'Name', cell: (row: (typeof rows)[number]) => row.name },
-    { header: 'File', cell: (row: (typeof rows)[number]) => row.file },
+    { header: 'File', wraps: true, cell: (row: (typeof rows)[number]) => ui.screen.name(row.file) },
     { header: 'Inherits', cell: (row: (typeof rows)[number]) => row.inherits.join(', ') },
   ];
-  for (const line of renderTable(columns, rows)) ui.line(line);
+  ui.table(columns, rows);
 }
 
 async function show({ ui }: Context, { name, files }: Profile, parts: readonly Part[]): Promise<void> {

@@ -82,8 +82,9 @@ async function snapshots(context: Context, request: Request): Promise<void> {
     for (const { key, snapshots } of groups) {
       if (snapshots.length === 0) continue;
       const { compact } = request;
-      const table = snapshotTable(snapshots, { compact, zone: engine.nodePlatform().zone });
-      for (const line of [...(key === undefined ? [] : groupTitle(key)), ...table]) ui.line(line);
+      const { screen } = ui;
+      const table = snapshotTable(snapshots, { compact, zone: engine.nodePlatform().zone, screen });
+      ui.print([...(key === undefined ? [] : groupTitle(key, screen)), ...table]);
     }
   });
 }

@@ -3,6 +3,7 @@ import type { BackupItem, BackupProgress, BackupResult, ItemError, SnapshotEntry
 import type { Ui } from '../ui.ts';
 import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
 import { toJson, withoutZero } from './json.ts';
+import { quoteName } from './quote.ts';
 import { createTicker, remainingMs } from './ticker.ts';
 
 export interface BackupReport extends Disposable {
@@ -26,7 +27,7 @@ export interface BackupReportOptions {
 export function createBackupReport(ui: Ui, options: BackupReportOptions): BackupReport {
   const ticker = createTicker<BackupProgress>(ui.intervalMs, (progress, elapsedMs) => {
     if (ui.json) ui.line(toJson(statusJson(progress, elapsedMs)));
-    else ui.status([statusText(progress, elapsedMs), ...progress.currentFiles]);
+    else ui.status([statusText(progress, elapsedMs), ...progress.currentFiles.map(quoteName)]);
   });
   return {
     onParent: (parent) => tellParent(ui, parent, options),
@@ -78,7 +79,7 @@ function tellItem(ui: Ui, item: BackupItem): void {
   const path = item.kind === 'dir' ? `${item.path}/` : item.path;
   const action = item.action === 'changed' ? 'modified' : item.action;
   if (ui.json) ui.line(toJson(itemJson(item, path, action)));
-  else ui.line(action === 'unchanged' ? `unchanged ${path}` : itemText(item, path, action));
+  else ui.line(action === 'unchanged' ? `unchanged ${quoteName(path)}` : itemText(item, quoteName(path), action));
 }
 
 function itemText(item: BackupItem, path: string, action: string): string {

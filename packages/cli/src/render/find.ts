@@ -3,6 +3,7 @@ import type { FoundBlob, SnapshotEntry, WalkedNode } from 'restic-engine';
 import { toJson, withoutZero } from './json.ts';
 import { formatMode } from './mode.ts';
 import { textPrinter } from './node.ts';
+import type { Screen } from './screen.ts';
 import { canonicalTime, formatLocalTime } from './time.ts';
 
 /** Turns what was found into text, piece by piece, snapshot after snapshot. */
@@ -16,6 +17,7 @@ export interface NodeTextOptions {
   readonly humanReadable: boolean;
   /** Paths only. */
   readonly quiet: boolean;
+  readonly screen: Screen;
 }
 
 /** Paths, below a line about the snapshot they are in. */
@@ -56,13 +58,13 @@ export function nodeJson(): FindPrinter<WalkedNode> {
 }
 
 /** Three or four lines for each place. */
-export function idText(): FindPrinter<FoundBlob> {
+export function idText({ name }: Screen): FindPrinter<FoundBlob> {
   return {
     found({ id: snapshot, time }, { type, id, path, parentTree }) {
       const where =
         type === 'data'
-          ? [`Found blob ${id}`, ` ... in file ${path}`, `     (tree ${parentTree ?? ''})`]
-          : [`Found tree ${id}`, ` ... path ${path}`];
+          ? [`Found blob ${id}`, ` ... in file ${name(path)}`, `     (tree ${parentTree ?? ''})`]
+          : [`Found tree ${id}`, ` ... path ${name(path)}`];
       return `${[...where, ` ... in snapshot ${snapshot.slice(0, 8)} (${formatLocalTime(time)})`].join('\n')}\n`;
     },
     end: () => '',

@@ -1,6 +1,7 @@
 /** What `forget` says of a policy and of what it keeps. */
 import type { ForgetGroup, GroupBy, KeepPolicy, SnapshotEntry } from 'restic-engine';
 import type { Engine } from '../open.ts';
+import type { Screen } from './screen.ts';
 import { groupTitle, shownIn, snapshotArray, snapshotMembers, snapshotTable } from './snapshot.ts';
 
 /** `keep 2 daily snapshots and all snapshots within 1y of the newest` */
@@ -35,21 +36,26 @@ export interface ForgetLinesOptions {
   readonly compact: boolean;
   /** Also say what the snapshots of the group have in common. */
   readonly title: boolean;
+  readonly screen: Screen;
 }
 
 /** The tables of one group, oldest snapshot first. */
 export function forgetLines(engine: Engine, group: ForgetGroup, options: ForgetLinesOptions): string[] {
-  const { groupBy, compact, title } = options;
+  const { groupBy, compact, title, screen } = options;
   const { zone } = engine.nodePlatform();
   const reasons = new Map(group.keep.map((kept) => [kept.snapshot.id, kept.reasons]));
   const table = (word: string, snapshots: readonly SnapshotEntry[], withReasons: boolean): string[] => {
     if (snapshots.length === 0) return [];
     const reasonsOf = withReasons ? ({ id }: SnapshotEntry) => reasons.get(id) ?? [] : undefined;
     const shown = snapshots.map((snapshot) => shownIn(engine, snapshot, groupBy)).toReversed();
-    return [`${word} ${snapshots.length} snapshots:`, ...snapshotTable(shown, { compact, reasonsOf, zone }), ''];
+    return [
+      `${word} ${snapshots.length} snapshots:`,
+      ...snapshotTable(shown, { compact, reasonsOf, zone, screen }),
+      '',
+    ];
   };
   return [
-    ...(title ? groupTitle(group.key) : []),
+    ...(title ? groupTitle(group.key, screen) : []),
     ...table(
       'keep',
       group.keep.map(({ snapshot }) => snapshot),

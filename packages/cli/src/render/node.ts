@@ -5,6 +5,7 @@ import type { Engine } from '../open.ts';
 import { formatBytes } from './bytes.ts';
 import { toJson } from './json.ts';
 import { formatMode } from './mode.ts';
+import type { Screen } from './screen.ts';
 import { describeSnapshot, snapshotMembers } from './snapshot.ts';
 import { canonicalTime, formatLocalTime } from './time.ts';
 
@@ -21,19 +22,23 @@ export interface TextOptions {
   readonly humanReadable: boolean;
   /** Without the line about the snapshot. */
   readonly quiet: boolean;
+  readonly screen: Screen;
 }
 
 /** One path a line, with --long what is known of it. */
-export function textPrinter({ folders, long, humanReadable, quiet }: TextOptions): NodePrinter {
+export function textPrinter({ folders, long, humanReadable, quiet, screen }: TextOptions): NodePrinter {
   return {
-    begin: (snapshot) => (quiet ? '' : `snapshot ${describeSnapshot(snapshot)} filtered by [${folders.join(' ')}]:\n`),
+    begin: (snapshot) =>
+      quiet
+        ? ''
+        : `snapshot ${describeSnapshot(snapshot, screen)} filtered by [${folders.map(screen.name).join(' ')}]:\n`,
     node: ({ path, node }) => {
-      if (!long) return `${path}\n`;
+      if (!long) return `${screen.name(path)}\n`;
       const number = (value: number | bigint, width: number): string => String(value).padStart(width);
       const size = humanReadable ? formatBytes(Number(node.size ?? 0)) : number(node.size ?? 0, 6);
-      const target = node.type === 'symlink' ? ` -> ${node.linkTarget ?? ''}` : '';
+      const target = node.type === 'symlink' ? ` -> ${screen.name(node.linkTarget ?? '')}` : '';
       const owner = `${number(node.uid, 5)} ${number(node.gid, 5)}`;
-      return `${formatMode(node.mode)} ${owner} ${size} ${formatLocalTime(node.mtime)} ${path}${target}\n`;
+      return `${formatMode(node.mode)} ${owner} ${size} ${formatLocalTime(node.mtime)} ${screen.name(path)}${target}\n`;
     },
     end: () => '',
   };

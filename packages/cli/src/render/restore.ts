@@ -4,6 +4,7 @@ import type { ItemError, RestoredItem, RestoreProgress, RestoreResult } from 're
 import type { Ui } from '../ui.ts';
 import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
 import { toJson, withoutZero } from './json.ts';
+import { quoteName } from './quote.ts';
 import { createTicker } from './ticker.ts';
 
 export interface RestoreReport extends Disposable {
@@ -36,7 +37,7 @@ export function createRestoreReport(ui: Ui, target: string): RestoreReport {
     onError: ({ path, during, error }) => {
       if (ui.json)
         ui.errorLine(toJson({ message_type: 'error', error: { message: error.message }, during, item: path }));
-      else ui.warn(`ignoring error for ${path}: ${error.message}`);
+      else ui.warn(`ignoring error for ${quoteName(path)}: ${error.message}`);
     },
     finish: (result) => tellResult(ui, result, target),
     [Symbol.dispose]() {
@@ -94,7 +95,7 @@ function tellItem(ui: Ui, { path, action, size }: RestoredItem, target: string):
   const word = action === 'other' ? 'restored' : action;
   const item = action === 'deleted' ? join(resolve(target), path) : path;
   if (ui.json) ui.line(toJson({ message_type: 'verbose_status', action: word, item, size }));
-  else ui.line(`${word.padEnd(9)} ${item}${size > 0 ? ` with size ${formatBytes(size)}` : ''}`);
+  else ui.line(`${word.padEnd(9)} ${quoteName(item)}${size > 0 ? ` with size ${formatBytes(size)}` : ''}`);
 }
 
 function tellResult(ui: Ui, result: RestoreResult, target: string): void {

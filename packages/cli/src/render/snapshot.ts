@@ -2,6 +2,8 @@
 import type { GroupBy, GroupKey, SnapshotEntry, TimeZone } from 'restic-engine';
 import type { Engine } from '../open.ts';
 import { formatBytes } from './bytes.ts';
+import { PAPER } from './screen.ts';
+import type { Screen } from './screen.ts';
 import { renderTable } from './table.ts';
 import type { Column } from './table.ts';
 import { canonicalTime, formatExactTime, formatLocalTime } from './time.ts';
@@ -24,9 +26,10 @@ export function snapshotMembers(engine: Engine, snapshot: SnapshotEntry): string
 }
 
 /** `c1c8107b of [/srv] at 2026-11-22 13:58:09.034143347 +0000 UTC by root@vm` */
-export function describeSnapshot(snapshot: SnapshotEntry): string {
+export function describeSnapshot(snapshot: SnapshotEntry, { name }: Screen = PAPER): string {
   const { id, paths, time, username = '', hostname = '' } = snapshot;
-  return `${id.slice(0, 8)} of [${paths.join(' ')}] at ${formatExactTime(time)} by ${username}@${hostname}`;
+  const who = `${name(username)}@${name(hostname)}`;
+  return `${id.slice(0, 8)} of [${paths.map(name).join(' ')}] at ${formatExactTime(time)} by ${who}`;
 }
 
 /** `[{…},{…}]` */
@@ -42,15 +45,17 @@ export function shownIn(engine: Engine, snapshot: SnapshotEntry, by: readonly Gr
 }
 
 /** `snapshots for (host [vm], paths [/srv]):`, or nothing where the snapshots have nothing in common. */
-export function groupTitle({ hostname, paths, tags }: GroupKey): string[] {
+export function groupTitle({ hostname, paths, tags }: GroupKey, { name }: Screen): string[] {
   const parts: string[] = [];
-  if (hostname !== '') parts.push(`host [${hostname}]`);
-  if (tags !== null) parts.push(`tags [${tags.join(', ')}]`);
-  if (paths !== null) parts.push(`paths [${paths.join(', ')}]`);
+  if (hostname !== '') parts.push(`host [${name(hostname)}]`);
+  if (tags !== null) parts.push(`tags [${tags.map(name).join(', ')}]`);
+  if (paths !== null) parts.push(`paths [${paths.map(name).join(', ')}]`);
   return parts.length === 0 ? [] : [`snapshots for (${parts.join(', ')}):`];
 }
 
 export interface TableOptions {
+  /** @default PAPER */
+  readonly screen?: Screen;
   readonly compact: boolean;
   /** Why a snapshot is kept, for a column of its own. */
   readonly reasonsOf?: ((snapshot: SnapshotEntry) => readonly string[]) | undefined;
@@ -61,18 +66,22 @@ export interface TableOptions {
 /** The table of `snapshots` and `forget`. */
 export function snapshotTable(
   snapshots: readonly SnapshotEntry[],
-  { compact, reasonsOf, zone }: TableOptions,
+  { compact, reasonsOf, zone, screen = PAPER }: TableOptions,
 ): string[] {
   const columns: Column<SnapshotEntry>[] = [
     { header: 'ID', cell: ({ id }) => id.slice(0, 8) },
     { header: 'Time', cell: ({ time }) => formatLocalTime(time) },
-    { header: compact ? 'Host' : 'Host      ', cell: ({ hostname = '' }) => hostname },
-    { header: compact ? 'Tags  ' : 'Tags      ', cell: ({ tags = [] }) => tags.join(compact ? '\n' : ',') },
+    { header: compact ? 'Host' : 'Host      ', wraps: true, cell: ({ hostname = '' }) => screen.name(hostname) },
+    {
+      header: compact ? 'Tags  ' : 'Tags      ',
+      wraps: true,
+      cell: ({ tags = [] }) => tags.map(screen.name).join(compact ? '\n' : ','),
+    },
   ];
   if (!compact && reasonsOf !== undefined) {
-    columns.push({ header: 'Reasons', cell: (snapshot) => reasonsOf(snapshot).join('\n') });
+    columns.push({ header: 'Reasons', wraps: true, cell: (snapshot) => reasonsOf(snapshot).join('\n') });
   }
-  if (!compact) columns.push({ header: 'Paths', cell: ({ paths }) => paths.join('\n') });
+  if (!compact) columns.push({ header: 'Paths', wraps: true, cell: ({ paths }) => paths.map(screen.name).join('\n') });
   if (snapshots.some(({ summary }) => summary !== undefined)) {
     columns.push({
       header: 'Size',
@@ -81,7 +90,7 @@ export function snapshotTable(
   }
   const spaced = !compact && snapshots.some(({ paths }) => paths.length > 1);
   return [
-    ...renderTable(columns, snapshots, spaced),
+    ...renderTable(columns, snapshots, { spaced, screen }),
     `Timestamps shown in ${zone.name === undefined || zone.name === 'Local' ? 'local time' : zone.name}`,
     `${snapshots.length} snapshots`,
   ];

@@ -1,7 +1,7 @@
 /** A few lines at the bottom of a terminal that are drawn over and over. */
 import { stripVTControlCharacters } from 'node:util';
 import type { WriteStream } from 'node:tty';
-import { displayWidth } from './table.ts';
+import { cutText } from './width.ts';
 
 const CLEAR_LINE = '\u001B[2K\r';
 const UP = '\u001B[1A';
@@ -35,16 +35,8 @@ export class StatusLines {
   }
 }
 
-/** File names may hold anything: control characters would move the cursor. */
+/** What does not fit would wrap, and be left there; what is no text would move the cursor. */
 function fit(line: string, width: number): string {
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  const plain = stripVTControlCharacters(line).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-  let text = '';
-  let used = 0;
-  for (const char of plain) {
-    used += displayWidth(char);
-    if (used > width) break;
-    text += char;
-  }
-  return text;
+  return cutText(stripVTControlCharacters(line).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?'), width);
 }
