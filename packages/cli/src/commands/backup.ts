@@ -235,7 +235,7 @@ async function save(
     source,
     ...optionsOf(flags, context),
     under,
-    ...(ui.intervalMs === undefined ? {} : { onProgress: report.onProgress }),
+    ...(ui.intervalMs === undefined && ui.verbosity < 2 ? {} : { onProgress: report.onProgress }),
     onParent: report.onParent,
     onItem: report.onItem,
     onError: report.onError,

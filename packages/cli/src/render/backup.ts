@@ -4,7 +4,7 @@ import type { Ui } from '../ui.ts';
 import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
 import { toJson, withoutZero } from './json.ts';
 import { quoteName } from './quote.ts';
-import { createTicker, remainingMs } from './ticker.ts';
+import { createTicker, etaText, remainingMs } from './ticker.ts';
 
 export interface BackupReport extends Disposable {
   onParent(parent: SnapshotEntry | undefined): void;
@@ -29,9 +29,13 @@ export function createBackupReport(ui: Ui, options: BackupReportOptions): Backup
     if (ui.json) ui.line(toJson(statusJson(progress, elapsedMs)));
     else ui.status([statusText(progress, elapsedMs), ...progress.currentFiles.map(quoteName)]);
   });
+  const tellScanOnce = scanTeller(ui);
   return {
     onParent: (parent) => tellParent(ui, parent, options),
-    onProgress: (progress) => ticker.update(progress),
+    onProgress(progress) {
+      tellScanOnce(progress);
+      ticker.update(progress);
+    },
     onItem: ui.verbosity >= (ui.json ? 2 : 3) ? (item) => tellItem(ui, item) : undefined,
     onError: (error) => tellError(ui, error, options.targets),
     finish: (result) => tellResult(ui, result, options),
@@ -42,13 +46,26 @@ export function createBackupReport(ui: Ui, options: BackupReportOptions): Backup
   };
 }
 
+/** Tells of the first progress that knows how much there is. */
+function scanTeller(ui: Ui): (progress: BackupProgress) => void {
+  const started = performance.now();
+  let isTold = ui.verbosity < 2;
+  return ({ filesTotal, bytesTotal = 0 }) => {
+    if (isTold || filesTotal === undefined) return;
+    isTold = true;
+    const durationMs = performance.now() - started;
+    const seconds = (durationMs / 1000).toFixed(3);
+    if (ui.json) ui.line(toJson(scanJson(durationMs, filesTotal, bytesTotal)));
+    else ui.line(`scan finished in ${seconds}s: ${filesTotal} files, ${formatBytes(bytesTotal)}`);
+  };
+}
+
 function statusText(progress: BackupProgress, elapsedMs: number): string {
   const { filesDone, filesTotal, bytesDone, bytesTotal, errors } = progress;
   const left = remainingMs(elapsedMs, bytesDone, bytesTotal);
   const percent = bytesTotal === undefined ? '' : `${formatPercent(bytesDone, bytesTotal)}  `;
   const total = filesTotal === undefined ? '' : `total ${filesTotal} files ${formatBytes(bytesTotal ?? 0)}, `;
-  const eta = left === undefined ? '' : ` ETA ${formatDuration(left)}`;
-  return `[${formatDuration(elapsedMs)}] ${percent}${filesDone} files ${formatBytes(bytesDone)}, ${total}${errors} errors${eta}`;
+  return `[${formatDuration(elapsedMs)}] ${percent}${filesDone} files ${formatBytes(bytesDone)}, ${total}${errors} errors${etaText(left)}`;
 }
 
 /** The members of restic's status message; those that are 0 are left out. */
@@ -100,6 +117,20 @@ function itemJson(item: BackupItem, path: string, action: string): Record<string
     metadata_size: item.metadataSize,
     metadata_size_in_repo: 0,
     total_files: 0,
+  };
+}
+
+function scanJson(durationMs: number, files: number, bytes: number): Record<string, unknown> {
+  return {
+    message_type: 'verbose_status',
+    action: 'scan_finished',
+    item: '',
+    duration: exactSeconds(durationMs),
+    data_size: bytes,
+    data_size_in_repo: 0,
+    metadata_size: 0,
+    metadata_size_in_repo: 0,
+    total_files: files,
   };
 }
 

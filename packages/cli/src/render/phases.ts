@@ -1,7 +1,7 @@
 /** The progress of work that has several phases, each counting something of its own. */
 import type { Ui } from '../ui.ts';
 import { formatDuration, formatPercent } from './bytes.ts';
-import { createTicker } from './ticker.ts';
+import { createTicker, etaText, remainingMs } from './ticker.ts';
 
 interface Counted<Phase extends string> {
   readonly phase: Phase;
@@ -27,11 +27,13 @@ export function createPhaseReport<Phase extends string>(
   phases: Readonly<Record<Phase, Words>>,
 ): PhaseReport<Phase> {
   const titles = new Map(Object.entries<Words>(phases));
+  let current: { readonly phase: Phase; readonly since: number } | undefined;
   const ticker = createTicker<Counted<Phase>>(
     ui.json ? undefined : ui.intervalMs,
     ({ phase, done, total }, elapsed) => {
       const share = total === undefined ? `${done}` : `${formatPercent(done, total)}  ${done} / ${total}`;
-      ui.status([`[${formatDuration(elapsed)}] ${share} ${phases[phase].counts}`]);
+      const left = remainingMs(performance.now() - (current?.since ?? 0), done, total);
+      ui.status([`[${formatDuration(elapsed)}] ${share} ${phases[phase].counts}${etaText(left)}`]);
     },
   );
   const tellUpTo = (last: string | undefined): void => {
@@ -44,7 +46,9 @@ export function createPhaseReport<Phase extends string>(
   };
   return {
     onProgress(progress) {
-      tellUpTo(progress.phase);
+      const { phase } = progress;
+      tellUpTo(phase);
+      if (current?.phase !== phase) current = { phase, since: performance.now() };
       ticker.update(progress);
     },
     finish: () => tellUpTo(undefined),

@@ -5,7 +5,7 @@ import type { Ui } from '../ui.ts';
 import { formatBytes, formatDuration, formatPercent } from './bytes.ts';
 import { toJson, withoutZero } from './json.ts';
 import { quoteName } from './quote.ts';
-import { createTicker } from './ticker.ts';
+import { createTicker, etaText, remainingMs } from './ticker.ts';
 
 export interface RestoreReport extends Disposable {
   onProgress(progress: RestoreProgress): void;
@@ -48,9 +48,10 @@ export function createRestoreReport(ui: Ui, target: string): RestoreReport {
 }
 
 function statusText(counts: Counts, elapsedMs: number): string {
+  const left = remainingMs(elapsedMs, counts.bytesRestored, counts.bytesTotal);
   const done = `${counts.filesRestored} files/dirs ${formatBytes(counts.bytesRestored)}`;
   const total = `total ${counts.filesTotal} files/dirs ${formatBytes(counts.bytesTotal)}`;
-  return `[${formatDuration(elapsedMs)}] ${formatPercent(counts.bytesRestored, counts.bytesTotal)}  ${done}, ${total}${extras(counts)}`;
+  return `[${formatDuration(elapsedMs)}] ${formatPercent(counts.bytesRestored, counts.bytesTotal)}  ${done}, ${total}${extras(counts)}${etaText(left)}`;
 }
 
 function extras({ filesSkipped, bytesSkipped, filesDeleted }: Counts): string {

@@ -1,4 +1,5 @@
 /** Progress that is told at intervals, however often it changes. */
+import { formatDuration } from './bytes.ts';
 
 export interface Ticker<Progress> extends Disposable {
   /** The newest numbers. */
@@ -30,4 +31,9 @@ export function createTicker<Progress>(
 export function remainingMs(elapsedMs: number, done: number, total: number | undefined): number | undefined {
   if (total === undefined || done <= 0 || done >= total) return undefined;
   return (elapsedMs * (total - done)) / done;
+}
+
+/** For the end of a line; nothing where there is no telling. */
+export function etaText(leftMs: number | undefined): string {
+  return leftMs === undefined ? '' : ` ETA ${formatDuration(leftMs)}`;
 }
