@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { backup, check, initRepository, memoryBackend, objects } from 'restic-engine';
+import { backup, check, initRepository, localBackend, memoryBackend, objects } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { parseSubset } from '../../packages/cli/src/commands/check.ts';
 import { describeWithPeer } from '../peers/peers.ts';
@@ -101,6 +101,23 @@ await describeWithPeer('restic', 'check --read-data-subset', (peer) => {
     }
     const both = ['check', '--read-data', '--read-data-subset', '1/2'];
     expect([(await cli.run(both)).stderr, (await cli.run(both)).status]).toEqual([(await restic.run(both)).stderr, 1]);
+  });
+
+  it('ends as restic does where there is nothing to check, or no way to', async () => {
+    using folder = makeTempDir();
+    await copyToFolder(await files, folder.path);
+    using cli = startCli({ repo: folder.path });
+    const restic = resticAt(peer, { repo: folder.path });
+    await using _ = await (await openStore(localBackend(folder.path))).lock();
+    const cases = [
+      [10, { repo: join(folder.path, 'nowhere') }],
+      [11, {}],
+      [12, { password: 'wrong' }],
+    ] as const;
+    for (const [status, options] of cases) {
+      expect([status, (await cli.run(['check'], options)).status]).toEqual([status, status]);
+      expect((await restic.run(['check'], options)).status).toBe(status);
+    }
   });
 
   it('reads the same part of the packs, and says the same with --json', async () => {

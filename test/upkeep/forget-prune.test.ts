@@ -1,9 +1,10 @@
-import { forget, listSnapshots, withFaults, wrap } from 'restic-engine';
+import { forget, listSnapshots, prune, withFaults, wrap } from 'restic-engine';
 import type { Backend, ForgetOptions, ForgetResult } from 'restic-engine';
 import type { Fault } from '@restic-engine/backends';
 import { expect, it } from 'vitest';
 import { openStore, readEverything, storeOf } from '../support/damage.ts';
 import { all } from '../support/repository.ts';
+import { expectSurvival } from './deaths.ts';
 import { checkAll, forgetDays, makeHistory } from './repository.ts';
 
 // Forgetting and pruning under one lock.
@@ -87,3 +88,24 @@ it('refuses what cannot be pruned before a snapshot is removed', async () => {
   await expect(forgetLogged(store, options)).rejects.toMatchObject({ code: 'bad-request' });
   expect(await all(listSnapshots(await openStore(store)))).toHaveLength(5);
 });
+
+it('has removed nothing but what it was to remove when it dies at any call', async () => {
+  const files = await history;
+  const options: ForgetOptions = { policy: { last: 2 }, prune: { maxUnused: 0 } };
+  const done = await storeOf(files);
+  await forget(await openStore(done), options);
+  const expected = await readEverything(done);
+  const kept = (await all(done.list('snapshot'))).map(({ name }) => name);
+  await expectSurvival(
+    files,
+    (repository, signal) => forget(repository, { ...options, signal }),
+    async (store) => {
+      expect((await checkAll(store)).errors).toEqual([]);
+      expect((await all(store.list('snapshot'))).map(({ name }) => name)).toEqual(expect.arrayContaining(kept));
+      await forget(await openStore(store), options);
+      await prune(await openStore(store), { maxUnused: 0 });
+      expect(await readEverything(store)).toBe(expected);
+      expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
+    },
+  );
+}, 60_000);
