@@ -7,9 +7,11 @@ import type { Random } from './random.ts';
 import { randomTree } from './random-tree.ts';
 import type { RandomTree } from './random-tree.ts';
 
-export const HOSTS = ['alpha', 'beta', 'future', '', 'ünïcode <&>'] as const;
-export const PATHS = [['/srv'], ['/srv', '/home'], ['/home', '/srv'], ['/ä', '/z'], ['/日本', '/srv', '/a b']] as const;
-export const TAGS = [[], [], ['a'], ['b', 'a'], ['a', 'b'], ['x y'], ['c', 'a', 'b']] as const;
+export const HOSTS = ['alpha', 'beta', 'future', '', 'ünïcode <&>', '日本 é😀'] as const;
+export const PATHS = [
+  ['/srv'], ['/srv', '/home'], ['/home', '/srv'], ['/ä', '/z'], ['/日本', '/srv', '/a b'], ['relative'],
+] as const; // biome-ignore format: a list
+export const TAGS = [[], [], ['a'], ['b', 'a'], ['a', 'b'], ['x y'], ['c', 'a', 'b'], ['日本', '<&>']] as const;
 const OFFSETS = [
   'Z', '+00:00', '+01:00', '+02:00', '-05:00', '-04:00', '+10:30', '+05:45', '-09:30', '+14:00', '-12:00',
 ] as const; // biome-ignore format: a list
@@ -92,7 +94,12 @@ export async function fillRandomly(
 
 function newFacts(random: Random): Pick<Snapshot, 'time' | 'paths' | 'hostname' | 'tags'> {
   const hostname = pick(random, HOSTS);
-  return { time: snapshotTime(random, hostname), paths: pick(random, PATHS), hostname, tags: pick(random, TAGS) };
+  return {
+    time: snapshotTime(random, hostname),
+    paths: random.int(30) === 0 ? [] : pick(random, PATHS),
+    hostname,
+    tags: pick(random, TAGS),
+  };
 }
 
 function snapshotTime(random: Random, host: string): string {

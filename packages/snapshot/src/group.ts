@@ -2,7 +2,7 @@
 import { compareNames } from '@restic-engine/repo-format';
 import type { GroupBy, SnapshotEntry } from './find.ts';
 
-/** What the members have in common, with restic's names; null where the snapshots have none or are not grouped by it. */
+/** What the members have in common, with restic's names; null where snapshots are not grouped by it, or have no tags. */
 export interface GroupKey {
   readonly hostname: string;
   /** In byte order. */
@@ -24,15 +24,12 @@ export function groupSnapshots(snapshots: readonly SnapshotEntry[], by: readonly
 }
 
 function keyOf(snapshot: SnapshotEntry | undefined, by: readonly GroupBy[]): GroupKey {
+  const { tags = [] } = snapshot ?? {};
   return {
     hostname: by.includes('host') ? (snapshot?.hostname ?? '') : '',
-    paths: by.includes('paths') ? sorted(snapshot?.paths) : null,
-    tags: by.includes('tags') ? sorted(snapshot?.tags) : null,
+    paths: by.includes('paths') ? (snapshot?.paths ?? []).toSorted(compareNames) : null,
+    tags: by.includes('tags') && tags.length > 0 ? tags.toSorted(compareNames) : null,
   };
-}
-
-function sorted(names: readonly string[] | undefined): readonly string[] | null {
-  return names === undefined || names.length === 0 ? null : names.toSorted(compareNames);
 }
 
 function byKey(a: SnapshotGroup, b: SnapshotGroup): number {

@@ -171,7 +171,7 @@ function planGroups(
 function describe({ hostname, paths, tags }: GroupKey): string {
   return [
     ...(hostname === '' ? [] : [`host ${hostname}`]),
-    ...(paths === null ? [] : [`path [${paths.join(' ')}]`]),
+    ...(paths === null || paths.length === 0 ? [] : [`path [${paths.join(' ')}]`]),
     ...(tags === null ? [] : [`tags [${tags.join(' ')}]`]),
   ].join(', ');
 }
