@@ -70,7 +70,7 @@ ${table(['status', 'meaning'], exits)}${schemaLine(command)}`;
 function schemaLine({ words }: CommandOutline): string {
   const path = `packages/cli/schema/${words.join('-')}.schema.json`;
   if (!existsSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)))) return '';
-  return `\nWhat it prints with \`--json\` has a [schema](../../${path}).\n`;
+  return `\nWhat it prints with \`--json\` has a [schema](../../${path}), see [JSON](../json.md).\n`;
 }
 
 function flagTable(flags: readonly FlagOutline[]): string {

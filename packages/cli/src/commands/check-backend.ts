@@ -14,10 +14,7 @@ const ATTEMPTS = 3;
 const SECRETS = ['RESTIC_REST_PASSWORD', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'RESTIC_ENGINE_SFTP_PASSWORD'];
 
 const MANUAL: Manual = {
-  examples: [
-    { purpose: 'Test a folder', words: 'check-backend /srv/new-disk' },
-    { purpose: 'Test the place of a repository, of which nothing is touched', words: '-r /srv/backups check-backend' },
-  ],
+  examples: [{ purpose: 'Test a folder', words: 'check-backend /srv/new-disk' }],
   exits: {
     ...LOCAL_EXITS,
     1: 'a promise is broken, or the test could not be done',

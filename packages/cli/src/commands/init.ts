@@ -20,7 +20,7 @@ const MANUAL: Manual = {
     { purpose: 'Make a repository in a folder', words: '-r /srv/new init' },
     {
       purpose: 'Make one that cuts files as another one does, for copies',
-      words: '-r /srv/new init --from-repo /srv/backups --from-password-file /etc/backup.key --copy-chunker-params',
+      words: '-r /srv/copies init --from-repo /srv/backups --from-password-file /etc/backup.key --copy-chunker-params',
     },
   ],
   exits: LOCAL_EXITS,

@@ -17,13 +17,6 @@ interface NewKeyFlags {
   readonly newPasswordFile?: string | undefined;
 }
 
-const MANUAL: Manual = {
-  examples: [
-    { purpose: 'List the keys', words: '-r /srv/backups key list' },
-    { purpose: 'Let another password open the repository too', words: '-r /srv/backups key add' },
-  ],
-  exits: REPOSITORY_EXITS,
-};
 const LIST_MANUAL: Manual = {
   examples: [{ purpose: 'List the keys', words: '-r /srv/backups key list' }],
   exits: REPOSITORY_EXITS,
@@ -50,7 +43,7 @@ const REMOVE_MANUAL: Manual = {
 };
 
 export function defineKey(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
-  const key = documented(program.command('key'), MANUAL)
+  const key = documented(program.command('key'), LIST_MANUAL)
     .description('Manage the keys of a repository: each opens it with a password of its own.')
     .action((_flags, command) => command.outputHelp());
   documented(key.command('list'), LIST_MANUAL)
