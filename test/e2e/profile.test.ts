@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { backup as backUp, files, listSnapshots } from 'restic-engine';
 import type { SnapshotEntry } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
+import { isAlive } from '../../packages/cli/test/alive.ts';
 import { messages, runProgram } from '../../packages/cli/test/program.ts';
 import { run as runHere } from '../../packages/cli/src/run.ts';
 import type { Run, RunOptions } from '../../packages/cli/test/program.ts';
@@ -124,6 +125,10 @@ run-failed = ["echo $RESTIC_ENGINE_EXIT_CODE $RESTIC_ENGINE_SNAPSHOT_IDS >> log"
     expect(valueIn(metrics, 'backup_files', 'source="one",state="unmodified"')).toBe(1);
     expect(valueIn(metrics, 'backup_errors', 'source="second"')).toBe(1);
     expect(valueIn(metrics, 'backup_snapshot_info', 'source="dump.txt"')).toBeUndefined();
+    const exits = ['one', 'second', 'dump.txt'].map((name) =>
+      valueIn(metrics, 'backup_source_exit_code', `source="${name}"`),
+    );
+    expect(exits).toEqual([0, 3, 1]);
     expect(valueIn(metrics, 'run_exit_code', 'profile="p"')).toBe(1);
     expect(valueIn(metrics, 'last_success_timestamp_seconds', '')).toBeUndefined();
     expect(await snapshotsOf(machine.repo)).toHaveLength(5);
@@ -256,6 +261,21 @@ run-finally = ["echo finally $RESTIC_ENGINE_EXIT_CODE >> log"]
     expect(status).toBe(130);
     expect(stderr).toContain('signal SIGTERM received');
     expect(machine.log()).toEqual(['finally 130']);
+  });
+
+  it('go on after an interrupt only as long as there is no second one', async () => {
+    using machine = await makeMachine();
+    const deaf = `${GLOBAL}[hooks]\nrun-before = ["trap '' TERM; echo $$ > pid; echo begun; while :; do sleep 0.1; done"]\n`;
+    const { status } = await machine.run(deaf, ['snapshots'], {
+      onStart: (child) => {
+        child.stdin?.end();
+        // The program answers the first with a line of its own.
+        child.stderr?.on('data', () => child.kill('SIGTERM'));
+      },
+    });
+    expect(status).toBe(130);
+    const pid = Number(readFileSync(join(machine.path, 'pid'), 'utf8'));
+    await expect.poll(() => isAlive(pid)).toBe(false);
   });
 });
 

@@ -97,6 +97,8 @@ export class Session {
       ...more,
     };
     for (const hook of level[name]) {
+      // Later ones put things in order.
+      if (name === 'run-before') this.#signal.throwIfAborted();
       try {
         await runHook(hook, env, this.#signal);
       } catch (error) {

@@ -55,7 +55,14 @@ function parse(text: string): Sample[] {
       expect(value).toMatch(/^-?\d+(?:\.\d+)?(?:e[+-]\d+)?$/);
     }
   }
-  const series = samples.map(({ name, labels }) => JSON.stringify([name, Object.entries(labels).toSorted()]));
+  const series = samples.map(({ name, labels }) =>
+    JSON.stringify([
+      name,
+      ...Object.keys(labels)
+        .toSorted()
+        .map((key) => [key, labels[key]]),
+    ]),
+  );
   expect(new Set(series).size).toBe(series.length);
   return samples;
 }

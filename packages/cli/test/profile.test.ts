@@ -127,6 +127,8 @@ describe('the flags of a profile', () => {
     });
     expect(given.flags.repo).toBe('/other');
     expect((await understand(['snapshots'], files.env)).flags).toEqual({});
+    const none = await understand(['snapshots', '-P', ''], { ...files.env, RESTIC_ENGINE_PROFILE: 'p' });
+    expect(none.flags.repo).toBeUndefined();
   });
 
   it('count after the command line and the environment', async () => {

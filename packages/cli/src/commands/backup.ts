@@ -170,9 +170,9 @@ async function backupSources(
   context: Context,
   requests: readonly (Request & { readonly name: string })[],
 ): Promise<void> {
-  const { globals, signal, ui } = context;
+  const { globals, outcome, signal, ui } = context;
   check(context, requests);
-  const failed: { readonly name: string; readonly exit: number }[] = [];
+  const exits = new Map<string, number>();
   await withRepository(context, async (repository, engine) => {
     await using lock = await repository.lock({ retryMs: globals.retryLockMs, signal });
     const under = { lock, indexed: await repository.loadIndex({ signal: lock.signal }) };
@@ -181,20 +181,24 @@ async function backupSources(
       tellSource(ui, { name, number: index + 1, total: requests.length });
       try {
         await save(engine, context, repository, { ...(await prepare(engine, context, request)), name }, under);
+        exits.set(name, 0);
       } catch (error) {
         // Without a lock there can be no backup, and whoever interrupts does not mean one source.
         if (lock.signal.aborted) throw lock.lost ?? error;
         const { exit, message } = await explain(error, context.location);
         tellSourceFailure(ui, { name, exit, message });
-        failed.push({ name, exit });
+        exits.set(name, exit);
       }
     }
   });
+  for (const [source, value] of exits)
+    outcome.figures.push({ metric: 'backup_source_exit_code', value, labels: { source } });
+  const failed = [...exits].filter(([, exit]) => exit !== 0);
   if (failed.length === 0) return;
-  const exit = failed.find((failure) => failure.exit !== INCOMPLETE)?.exit ?? INCOMPLETE;
-  const names = failed.map(({ name }) => name).join(', ');
+  const [, worst] = failed.find(([, exit]) => exit !== INCOMPLETE) ?? [];
+  const names = failed.map(([name]) => name).join(', ');
   throw new Incomplete(
-    exit,
+    worst ?? INCOMPLETE,
     `Warning: ${failed.length} of ${requests.length} sources failed or are incomplete: ${names}`,
   );
 }

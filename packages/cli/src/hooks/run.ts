@@ -24,7 +24,7 @@ export async function runHook({ name, words, text }: Hook, env: Environment, sig
     timer = setTimeout(() => endGroup(child, 'SIGKILL'), GRACE_MS);
   };
   // A second interrupt does not wait for anything.
-  const kill = (): void => endGroup(child, 'SIGTERM');
+  const kill = (): void => endGroup(child, 'SIGKILL');
   // Hooks that run after an interrupt are there to put things in order.
   if (!signal.aborted) signal.addEventListener('abort', end, { once: true });
   process.once('exit', kill);
@@ -49,7 +49,8 @@ function endGroup({ pid }: ChildProcess, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
-    const isGone = error instanceof Error && 'code' in error && error.code === 'ESRCH';
-    if (!isGone) throw error;
+    // It is gone, or belongs to somebody else by now, as what sudo runs does: then it can only be waited for.
+    const isOut = error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EPERM');
+    if (!isOut) throw error;
   }
 }

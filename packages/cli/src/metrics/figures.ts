@@ -14,6 +14,7 @@ export const METRICS = {
   backup_stored_bytes: 'Bytes that were new to the repository, as stored.',
   backup_duration_seconds: 'How long the backup of the source took.',
   backup_errors: 'Files and directories that could not be read.',
+  backup_source_exit_code: 'Exit status that a backup of the source alone would have had.',
   backup_snapshot_info: 'The snapshot that was made; the value is always 1.',
   restore_files: 'Files and directories that were restored.',
   restore_bytes: 'Bytes that were restored.',

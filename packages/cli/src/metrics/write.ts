@@ -1,7 +1,7 @@
 /** The metrics of a run as a file that Prometheus can be given (Prometheus, "Text-based format", version 0.0.4). */
+import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import process from 'node:process';
 import { isMissing } from '../values/text-file.ts';
 import { METRICS } from './figures.ts';
 import type { Figure } from './figures.ts';
@@ -24,10 +24,10 @@ const PREFIX = 'restic_engine_';
 /** Replaces the file at once: who reads it meanwhile has the old or the new one. */
 export async function writeMetrics(file: string, run: Run): Promise<void> {
   const text = renderMetrics(run, await readPrevious(file));
-  const folder = dirname(file);
-  const temporary = join(folder, `.${basename(file)}.${process.pid}.tmp`);
+  const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}.tmp`);
   try {
-    const handle = await open(temporary, 'w', MODE);
+    // Nobody can have put a link there.
+    const handle = await open(temporary, 'wx', MODE);
     try {
       // Whatever the umask: another user reads it.
       await handle.chmod(MODE);
