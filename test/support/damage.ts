@@ -55,8 +55,12 @@ export async function storeOf(files: readonly StoredFile[]): Promise<Backend> {
   return store;
 }
 
-export function openStore(backend: Backend, password: string = PASSWORD): Promise<Repository> {
-  return openRepository({ backend, password, workers: 0 });
+export function openStore(
+  backend: Backend,
+  password: string = PASSWORD,
+  signal: AbortSignal | undefined = undefined,
+): Promise<Repository> {
+  return openRepository({ backend, password, workers: 0, signal });
 }
 
 /** A sound repository with something of every kind: folders, small and large files, two snapshots, a lock. */

@@ -1,5 +1,5 @@
 import { copy, initRepository, listSnapshots, memoryBackend, removeStaleLocks, rewrite, wrap } from 'restic-engine';
-import type { Backend, SnapshotEntry } from 'restic-engine';
+import type { Backend, Repository, SnapshotEntry } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
 import { CHEAPEST, filesOf, openStore, readEverything, storeOf } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
@@ -37,9 +37,11 @@ describe.each([
     const originals = await snapshotsIn(await storeOf(files));
     await atEveryCall({
       setUp: async () => ({ source: await storeOf(files), target: await storeOf(empty) }),
-      work: async ({ source, target }, faults) => {
+      backends: ({ source, target }) => [source, target],
+      work: async ({ source, target }, faults, signal) => {
         const [one, other] = mortal === 'source' ? [wrap(source, faults), target] : [source, wrap(target, faults)];
-        await copy(await openStore(one), await openStore(other));
+        const open = (store: Backend): Promise<Repository> => openStore(store, PASSWORD, signal);
+        await copy(await open(one), await open(other), { signal });
       },
       judge: async ({ source, target }, hasDied) => {
         await unlock(source);
@@ -59,7 +61,7 @@ describe.each([
         await readEverything(target);
       },
     });
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('a rewriting that dies at any call', () => {
@@ -75,7 +77,7 @@ describe('a rewriting that dies at any call', () => {
       expect(wanted).toHaveLength(forget ? originals.length : 2 * originals.length);
       await expectSurvival(
         files,
-        (repository) => rewrite(repository, work),
+        (repository, signal) => rewrite(repository, { ...work, signal }),
         async (store) => {
           expect((await checkAll(store)).errors).toEqual([]);
           const left = await snapshotsIn(store);
@@ -88,9 +90,10 @@ describe('a rewriting that dies at any call', () => {
           expect((await checkAll(store)).errors).toEqual([]);
           await readEverything(store);
         },
+        { errors: forget },
       );
     },
-    60_000,
+    120_000,
   );
 });
 

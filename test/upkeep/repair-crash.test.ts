@@ -52,18 +52,24 @@ it('a repair of packs that dies at any call loses nothing that was sound, and th
   const { files, pack, sound } = await makeDamaged();
   const kept = new Map<string, Uint8Array>();
   const keepCopy = async (id: string, bytes: Uint8Array): Promise<void> => void kept.set(id, bytes.slice());
-  const work = (repository: Repository): Promise<unknown> => repairPacks(repository, [pack], { keepCopy });
-  await expectSurvival(files, work, async (store) => {
-    expect(await soundBlobs(store)).toEqual(sound);
-    await work(await openStore(store)).catch((error: unknown) => {
-      // The other run had come to its end.
-      if (!EngineError.is(error, 'not-found')) throw error;
-    });
-    expect(await soundBlobs(store)).toEqual(sound);
-    const names = (await all(store.list('data'))).map(({ name }) => name);
-    expect(names).not.toContain(pack);
-    expect((await checkAll(store)).errors.map(({ kind }) => kind)).not.toContain('pack-damaged');
-  });
+  const work = (repository: Repository, signal?: AbortSignal): Promise<unknown> =>
+    repairPacks(repository, [pack], { keepCopy, signal });
+  await expectSurvival(
+    files,
+    work,
+    async (store) => {
+      expect(await soundBlobs(store)).toEqual(sound);
+      await work(await openStore(store)).catch((error: unknown) => {
+        // The other run had come to its end.
+        if (!EngineError.is(error, 'not-found')) throw error;
+      });
+      expect(await soundBlobs(store)).toEqual(sound);
+      const names = (await all(store.list('data'))).map(({ name }) => name);
+      expect(names).not.toContain(pack);
+      expect((await checkAll(store)).errors.map(({ kind }) => kind)).not.toContain('pack-damaged');
+    },
+    { errors: true },
+  );
   expect(kept.get(pack)).toEqual(files.find(({ name }) => name === pack)!.bytes);
 }, 120_000);
 
@@ -86,18 +92,24 @@ it.each([false, true])(
     const trees = async (store: Backend): Promise<string[]> =>
       (await all(listSnapshots(await openStore(store)))).map(({ tree }) => tree).toSorted();
     const expected = await trees(done);
-    const work = (repository: Repository): Promise<unknown> => repairSnapshots(repository, { forget });
-    await expectSurvival(files, work, async (store) => {
-      const left = new Set(
-        await all(listSnapshots(await openStore(store))).then((list) =>
-          list.flatMap(({ id, original = '' }) => [id, original]),
-        ),
-      );
-      for (const { snapshot } of snapshots) expect(left).toContain(snapshot.id);
-      await work(await openStore(store));
-      expect(await trees(store)).toEqual(expected);
-      if (forget) expect((await checkAll(store)).errors).toEqual([]);
-    });
+    const work = (repository: Repository, signal?: AbortSignal): Promise<unknown> =>
+      repairSnapshots(repository, { forget, signal });
+    await expectSurvival(
+      files,
+      work,
+      async (store) => {
+        const left = new Set(
+          await all(listSnapshots(await openStore(store))).then((list) =>
+            list.flatMap(({ id, original = '' }) => [id, original]),
+          ),
+        );
+        for (const { snapshot } of snapshots) expect(left).toContain(snapshot.id);
+        await work(await openStore(store));
+        expect(await trees(store)).toEqual(expected);
+        if (forget) expect((await checkAll(store)).errors).toEqual([]);
+      },
+      { errors: forget },
+    );
   },
   120_000,
 );
@@ -109,39 +121,49 @@ it('a recovery that dies at any call leaves every snapshot whole, and the next o
   for (const { id } of gone) await repository.removeFile('snapshot', id);
   const files = await filesOf(store);
   const before = (await all(listSnapshots(repository))).map(({ id }) => id).toSorted();
-  const work = (each: Repository): Promise<unknown> => recover(each);
-  await expectSurvival(files, work, async (left) => {
-    await work(await openStore(left));
-    const again = await openStore(left);
-    const found = await all(listSnapshots(again));
-    const recovered = found.filter(({ tags }) => tags?.includes('recovered'));
-    expect(recovered).toHaveLength(1);
-    const indexed = await again.loadIndex();
-    const roots = (await indexed.loadTree(recovered[0]!.tree)).map(({ subtree = '' }) => subtree);
-    expect(roots.toSorted()).toEqual(gone.map(({ tree }) => tree).toSorted());
-    expect(
-      found
-        .map(({ id }) => id)
-        .filter((id) => id !== recovered[0]!.id)
-        .toSorted(),
-    ).toEqual(before);
-    expect((await checkAll(left)).errors).toEqual([]);
-  });
+  const work = (each: Repository, signal?: AbortSignal): Promise<unknown> => recover(each, { signal });
+  await expectSurvival(
+    files,
+    work,
+    async (left) => {
+      await work(await openStore(left));
+      const again = await openStore(left);
+      const found = await all(listSnapshots(again));
+      const recovered = found.filter(({ tags }) => tags?.includes('recovered'));
+      expect(recovered).toHaveLength(1);
+      const indexed = await again.loadIndex();
+      const roots = (await indexed.loadTree(recovered[0]!.tree)).map(({ subtree = '' }) => subtree);
+      expect(roots.toSorted()).toEqual(gone.map(({ tree }) => tree).toSorted());
+      expect(
+        found
+          .map(({ id }) => id)
+          .filter((id) => id !== recovered[0]!.id)
+          .toSorted(),
+      ).toEqual(before);
+      expect((await checkAll(left)).errors).toEqual([]);
+    },
+    { errors: true },
+  );
 }, 120_000);
 
 it('an upgrade that dies at any call leaves a repository that can be opened, and the next one finishes', async () => {
   const files = await makeHistory(1);
   const expected = snapshotsIn(await readEverything(await storeOf(files)));
-  const work = (repository: Repository): Promise<unknown> =>
-    migrate(repository, 'upgrade_repo_v2', { keepConfig: async () => undefined });
-  await expectSurvival(files, work, async (store) => {
-    expect(snapshotsIn(await readEverything(store))).toBe(expected);
-    const repository = await openStore(store);
-    if (repository.config.version === 1) await work(repository);
-    expect((await openStore(store)).config).toEqual({ ...repository.config, version: 2 });
-    expect(snapshotsIn(await readEverything(store))).toBe(expected);
-    expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
-  });
+  const work = (repository: Repository, signal?: AbortSignal): Promise<unknown> =>
+    migrate(repository, 'upgrade_repo_v2', { keepConfig: async () => undefined, signal });
+  await expectSurvival(
+    files,
+    work,
+    async (store) => {
+      expect(snapshotsIn(await readEverything(store))).toBe(expected);
+      const repository = await openStore(store);
+      if (repository.config.version === 1) await work(repository);
+      expect((await openStore(store)).config).toEqual({ ...repository.config, version: 2 });
+      expect(snapshotsIn(await readEverything(store))).toBe(expected);
+      expect(await checkAll(store)).toMatchObject({ errors: [], hints: [] });
+    },
+    { errors: true },
+  );
 }, 120_000);
 
 /** All but the first line, which has the config. */

@@ -62,7 +62,7 @@ export async function forAll<T>(items: readonly T[], work: (item: T) => Promise<
   const worker = async (): Promise<void> => {
     for (const item of queue) await work(item);
   };
-  await Promise.all(Array.from({ length: 12 }, worker));
+  await Promise.all(Array.from({ length: 24 }, worker));
 }
 
 /** Writes the files into a folder, for programs that know folders. */

@@ -6,7 +6,8 @@ import type { IndexedRepository } from '../indexed.ts';
 import { Slots } from '../store/slots.ts';
 import type { Report } from './check-structure.ts';
 import { inParallel } from './in-parallel.ts';
-import { sentenceOf } from './problems.ts';
+import { failureOf, sentenceOf } from './problems.ts';
+import type { CheckProblem } from './problems.ts';
 import { verifyPack } from './verify-pack-task.ts';
 
 /** Which packs to read: part `part` of `of` (1 to 256) equal ones, or so many by chance. */
@@ -77,11 +78,11 @@ export async function checkData(
   await inParallel(packs, { places, signal }, async (contents) => {
     const { pack } = contents;
     const bytes = sizes.get(pack) ?? 0;
-    const wrong = await verify(indexed, contents, loading, signal);
+    const { wrong, failure } = await verify(indexed, contents, loading, signal);
     if (wrong.length === 0) onSoundPack?.(pack, bytes);
     else {
       const message = `pack ${pack} contains ${wrong.length} errors: ${wrong.join('; ')}`;
-      report({ kind: 'pack-damaged', message, pack });
+      report({ kind: 'pack-damaged', message, pack, ...(failure !== undefined && { failure }) });
     }
     done.packs += 1;
     done.bytes += bytes;
@@ -90,32 +91,38 @@ export async function checkData(
   return done;
 }
 
+/** What is wrong with a pack, a sentence for each thing. */
+interface Verdict extends Pick<CheckProblem, 'failure'> {
+  readonly wrong: readonly string[];
+}
+
 /** A second look tells damage in the store from damage on the way. */
 async function verify(
   indexed: IndexedRepository,
   contents: PackContents,
   loading: Slots,
   signal: AbortSignal | undefined,
-): Promise<readonly string[]> {
-  const first = await verifyOnce(indexed, contents, loading, signal);
-  return first.length === 0 ? first : verifyOnce(indexed, contents, loading, signal);
+): Promise<Verdict> {
+  const first = await verifyOnce(indexed, contents, loading, { signal });
+  return first.wrong.length === 0 ? first : verifyOnce(indexed, contents, loading, { signal, fresh: true });
 }
 
 async function verifyOnce(
   { repository }: IndexedRepository,
   { pack, blobs }: PackContents,
   loading: Slots,
-  signal: AbortSignal | undefined,
-): Promise<readonly string[]> {
+  call: Call,
+): Promise<Verdict> {
   let bytes: Uint8Array<ArrayBuffer>;
   await loading.take();
   try {
-    bytes = await repository.backend.load({ type: 'data', name: pack }, undefined, { signal });
+    bytes = await repository.backend.load({ type: 'data', name: pack }, undefined, call);
   } catch (error) {
-    return [sentenceOf(error)];
+    return { wrong: [sentenceOf(error)], ...failureOf(error) };
   } finally {
     loading.give();
   }
   const input = { codec: repository.codecSpec, pack, bytes, entries: blobs };
-  return repository.pool.run(verifyPack, input, { signal, transfer: [bytes.buffer] });
+  const { signal } = call;
+  return { wrong: await repository.pool.run(verifyPack, input, { signal, transfer: [bytes.buffer] }) };
 }

@@ -4,7 +4,7 @@ import type { Call, Id, Node } from '@restic-engine/repo-format';
 import type { IndexedRepository } from '../indexed.ts';
 import type { Repository } from '../repository.ts';
 import { inParallel } from './in-parallel.ts';
-import { sentenceOf } from './problems.ts';
+import { failureOf, sentenceOf } from './problems.ts';
 import type { CheckProblem } from './problems.ts';
 import { walkTrees } from './walk-trees.ts';
 
@@ -60,7 +60,7 @@ export async function checkStructure(
   for (const { tree, error } of broken) {
     const message = `tree ${tree}: ${sentenceOf(error)}`;
     const pack = await damagedPack(indexed, tree, { signal });
-    report({ kind: 'tree-broken', message, tree, ...(pack !== undefined && { pack }) });
+    report({ kind: 'tree-broken', message, tree, ...(pack !== undefined && { pack }), ...failureOf(error) });
   }
   return reached;
 }

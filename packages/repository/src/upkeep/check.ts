@@ -11,7 +11,7 @@ import type { Repository } from '../repository.ts';
 import { checkData, checkSubset, choosePacks } from './check-data.ts';
 import type { PackSubset } from './check-data.ts';
 import { checkStructure, rootsOf } from './check-structure.ts';
-import { sentenceOf } from './problems.ts';
+import { failureOf, sentenceOf } from './problems.ts';
 import type { CheckProblem } from './problems.ts';
 import { isDamagedPack, suggestRepairs } from './suggest-repairs.ts';
 import type { Repair } from './suggest-repairs.ts';
@@ -105,7 +105,8 @@ export async function checkLocked(repository: Repository, options: CheckOptions)
   const sizes = await comparePacks(indexed, waiting, errors, hints, options);
 
   const onBroken = (snapshot: Id, error: unknown): void => {
-    errors.push({ kind: 'snapshot-broken', message: `snapshot ${snapshot}: ${sentenceOf(error)}`, snapshot });
+    const message = `snapshot ${snapshot}: ${sentenceOf(error)}`;
+    errors.push({ kind: 'snapshot-broken', message, snapshot, ...failureOf(error) });
   };
   const roots = await rootsOf(repository, snapshots, onBroken, { signal });
   const reached = await checkStructure(indexed, roots, (problem) => errors.push(waiting.explain(problem)), {

@@ -70,6 +70,8 @@ async function upgrade(repository: Repository, options: MigrateOptions): Promise
   const { signal, onProgress, onChecked, keepConfig } = options;
   const checked = await checkLocked(repository, { signal, onProgress });
   onChecked?.(checked);
+  const failed = checked.errors.find(({ failure }) => failure !== undefined);
+  if (failed?.failure !== undefined) throw new EngineError(failed.failure, failed.message);
   if (checked.errors.length > 0) {
     throw new EngineError('corrupt', 'repository contains errors', { errors: checked.errors.length });
   }

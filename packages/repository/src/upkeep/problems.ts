@@ -42,6 +42,8 @@ export interface CheckProblem {
   /** The tree in which it was found. */
   readonly tree?: Id;
   readonly blob?: Id;
+  /** The code of the store's failure, where that is all that is known: it says nothing of what is stored. */
+  readonly failure?: Code;
 }
 
 const NOT_ABOUT_FILES: ReadonlySet<Code> = new Set<Code>(['aborted', 'locked']);
@@ -50,4 +52,12 @@ const NOT_ABOUT_FILES: ReadonlySet<Code> = new Set<Code>(['aborted', 'locked']);
 export function sentenceOf(error: unknown): string {
   if (!EngineError.is(error) || NOT_ABOUT_FILES.has(error.code)) throw error;
   return error.message;
+}
+
+/** What says that stored bytes are not what they must be, rather than that they cannot be had just now. */
+const DAMAGE: ReadonlySet<Code> = new Set<Code>(['corrupt', 'not-found', 'out-of-range', 'too-large', 'unsupported']);
+
+/** What a problem says of an error: the code of one that proves no damage. */
+export function failureOf(error: unknown): Pick<CheckProblem, 'failure'> {
+  return EngineError.is(error) && !DAMAGE.has(error.code) ? { failure: error.code } : {};
 }

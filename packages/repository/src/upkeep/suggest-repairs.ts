@@ -9,13 +9,15 @@ export type Repair = 'repair-index' | 'repair-packs' | 'recover' | 'repair-snaps
 
 /** The repairs in the order in which they save most. Another check afterwards may find more. */
 export function suggestRepairs(errors: readonly CheckProblem[], hints: readonly CheckProblem[]): Repair[] {
-  const has = (...kinds: readonly CheckProblem['kind'][]): boolean => errors.some(({ kind }) => kinds.includes(kind));
+  // Where the store failed there may be nothing to repair, and the next check knows more.
+  const damage = errors.filter(({ failure }) => failure === undefined);
+  const has = (...kinds: readonly CheckProblem['kind'][]): boolean => damage.some(({ kind }) => kinds.includes(kind));
   const isLost = has('pack-missing', 'pack-damaged', 'pack-size', 'tree-broken', 'node-broken', 'blob-missing');
   const isUnnamed = isLost && hints.some(({ kind }) => kind === 'pack-orphaned' || kind === 'pack-marked');
   const repairs: Repair[] = [];
   if (has('index-broken')) repairs.push('repair-index');
   // Before the index is made anew: it may know more of such packs than they do themselves.
-  if (errors.some(isDamagedPack)) repairs.push('repair-packs');
+  if (damage.some(isDamagedPack)) repairs.push('repair-packs');
   if (!has('index-broken') && (has('pack-missing') || isUnnamed)) repairs.push('repair-index');
   if (has('snapshot-broken')) repairs.push('recover');
   if (isLost || has('snapshot-broken')) repairs.push('repair-snapshots');
@@ -23,6 +25,10 @@ export function suggestRepairs(errors: readonly CheckProblem[], hints: readonly 
 }
 
 /** Does the problem say that the content of its pack is damaged? */
-export function isDamagedPack({ kind, pack }: CheckProblem): boolean {
-  return pack !== undefined && (kind === 'pack-damaged' || kind === 'pack-size' || kind === 'tree-broken');
+export function isDamagedPack({ kind, pack, failure }: CheckProblem): boolean {
+  return (
+    pack !== undefined &&
+    failure === undefined &&
+    (kind === 'pack-damaged' || kind === 'pack-size' || kind === 'tree-broken')
+  );
 }
