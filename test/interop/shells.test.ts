@@ -119,8 +119,9 @@ await describeWithPeer('shells', 'what generate writes', ({ path, env: libraries
   beforeAll(() => {
     dir = makeTempDir();
     writeFileSync(file('c.bash'), bashCompletion(outline));
-    writeFileSync(file('c.zsh'), zshCompletion(outline));
     writeFileSync(file('c.fish'), fishCompletion(outline));
+    mkdirSync(file('fpath'));
+    writeFileSync(file('fpath/_restic-engine'), zshCompletion(outline));
     mkdirSync(file('cwd/folder'), { recursive: true });
     for (const name of ['folly', 'patterns.txt']) writeFileSync(file(`cwd/${name}`), '');
   });
@@ -139,15 +140,14 @@ await describeWithPeer('shells', 'what generate writes', ({ path, env: libraries
   });
 
   it('completes in zsh', async ({ signal }) => {
-    execFileSync(path, ['-n', file('c.zsh')], { env });
+    execFileSync(path, ['-n', file('fpath/_restic-engine')], { env });
     const root = join(dirname(path), '..');
     const module = readdirSync(join(root, 'usr/lib'), { recursive: true, encoding: 'utf8' }).find((name) =>
       name.endsWith('zsh/complete.so'),
     );
     const setUp = `module_path=(${join(root, 'usr/lib', dirname(dirname(module ?? '')))})
-fpath=(${join(root, 'usr/share/zsh/functions')}/**/*(/N))
+fpath=(${file('fpath')} ${join(root, 'usr/share/zsh/functions')}/**/*(/N))
 autoload -Uz compinit && compinit -D -u
-source ${file('c.zsh')}
 ${PROGRAM}`;
     writeFileSync(file('setup.zsh'), setUp);
     expect(await type(`${path} -f -i`, file('setup.zsh'), { env, cwd: file('cwd'), signal })).toEqual(expected);

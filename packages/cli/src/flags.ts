@@ -1,7 +1,7 @@
 /** The flags every command takes, before it or after it. */
 import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import { COMPRESSIONS } from './globals.ts';
-import { GLOBAL_GROUP } from './manual/outline.ts';
+import { GLOBAL_GROUP } from './manual/manual.ts';
 
 /** What the command line says, before the environment has its word. */
 export interface GlobalFlags {

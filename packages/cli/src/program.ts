@@ -138,7 +138,7 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'rewrite',
-    summary: 'Rewrite snapshots to exclude unwanted files',
+    summary: 'Rewrite snapshots to exclude files or change metadata',
     load: async () => (await import('./commands/rewrite.ts')).defineRewrite,
   },
   {

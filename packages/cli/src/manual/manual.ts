@@ -28,6 +28,9 @@ export const REPOSITORY_EXITS: Exits = {
   12: 'wrong password',
 };
 
+/** The heading of the flags that every command takes. */
+export const GLOBAL_GROUP = 'Global Flags:';
+
 const manuals = new WeakMap<CommandUnknownOpts, Manual>();
 
 /** Gives a command its manual; its help shows it. */

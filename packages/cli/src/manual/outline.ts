@@ -1,6 +1,6 @@
 /** The commands as data, for everything that is generated from them. Reads them off the program: there is no other list. */
 import type { Argument, CommandUnknownOpts, Option } from '@commander-js/extra-typings';
-import { describeFlag, manualOf } from './manual.ts';
+import { describeFlag, GLOBAL_GROUP, manualOf } from './manual.ts';
 import type { Manual } from './manual.ts';
 
 /** What a shell can offer for a value: these words, or names of files or folders. */
@@ -46,8 +46,6 @@ export interface ProgramOutline {
   /** What every command takes. */
   readonly globalFlags: readonly FlagOutline[];
 }
-
-export const GLOBAL_GROUP = 'Global Flags:';
 
 /** Describes a program whose commands are all loaded. Hidden commands and flags are left out. */
 export function outlineProgram(program: CommandUnknownOpts): ProgramOutline {
