@@ -1,5 +1,5 @@
 /** Opening what the global flags name. */
-import type { Backend, Repository, RepositoryCache, RetryOptions } from 'restic-engine';
+import type { Backend, IndexedRepository, Repository, RepositoryCache, RetryOptions } from 'restic-engine';
 import { lookAtOldCaches, openCache } from './cache.ts';
 import type { CacheKind } from './cache.ts';
 import type { Context } from './context.ts';
@@ -8,6 +8,7 @@ import { repositoryLocation } from './globals.ts';
 import type { RepositorySources } from './globals.ts';
 import { askOnTerminal, canAsk, readPasswordLine, refuseEmpty, resolvePassword } from './password.ts';
 import type { Password, PasswordSources } from './password.ts';
+import { createPhaseReport } from './render/phases.ts';
 import { httpOptions } from './transport.ts';
 
 /** As often as restic asks for a password. */
@@ -81,6 +82,21 @@ export async function withLockedRepository<T>(
     if (!globals.lock) return work(repository, engine, signal);
     await using lock = await repository.lock({ retryMs: globals.retryLockMs, signal });
     return await work(repository, engine, lock.signal);
+  });
+}
+
+/** The index, which may take its time: a person sees how far it is. */
+export async function loadIndex(
+  { ui }: Context,
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<IndexedRepository> {
+  if (!ui.terminal) return repository.loadIndex({ signal });
+  using report = createPhaseReport(ui, { index: { counts: 'index files loaded' } });
+  return await repository.loadIndex({
+    signal,
+    onProgress: ({ filesDone, filesTotal }) =>
+      report.onProgress({ phase: 'index', done: filesDone, total: filesTotal }),
   });
 }
 

@@ -5,7 +5,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { withLockedRepository } from '../open.ts';
+import { loadIndex, withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { snapshotJson } from '../render/snapshot.ts';
 
@@ -60,7 +60,7 @@ function parseRequest(type: string | undefined, id: string | undefined): Request
 }
 
 async function load(opened: Opened, { kind, id }: Request): Promise<Uint8Array> {
-  const { repository, engine, signal } = opened;
+  const { context, repository, engine, signal } = opened;
   switch (kind) {
     case 'config': {
       const { version, id: repositoryId, chunkerPolynomial } = repository.config;
@@ -87,10 +87,10 @@ async function load(opened: Opened, { kind, id }: Request): Promise<Uint8Array> 
       return indented(JSON.parse(snapshotJson(engine, snapshot)));
     }
     case 'blob':
-      return loadBlob(await repository.loadIndex({ signal }), fullId(engine, id), signal);
+      return loadBlob(await loadIndex(context, repository, signal), fullId(engine, id), signal);
     case 'tree': {
       const { snapshot, subfolder } = await engine.findSnapshot(repository, id, { signal });
-      const indexed = await repository.loadIndex({ signal });
+      const indexed = await loadIndex(context, repository, signal);
       const tree = await engine.findTree(indexed, snapshot.tree, subfolder, { signal });
       return withoutNewline(await indexed.loadTreeBytes(tree, { signal }));
     }

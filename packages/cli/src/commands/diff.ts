@@ -2,7 +2,7 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { DiffResult, DiffTotals } from 'restic-engine';
 import type { Context, Start } from '../context.ts';
 import { Fatal } from '../failure.ts';
-import { withLockedRepository } from '../open.ts';
+import { loadIndex, withLockedRepository } from '../open.ts';
 import { LinePrinter } from '../line-printer.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
@@ -52,7 +52,7 @@ async function diff(context: Context, before: string, after: string, metadata: b
     };
     const [one, two] = [await find(before), await find(after)];
     ui.say(`comparing snapshot ${one.snapshot.id.slice(0, 8)} to ${two.snapshot.id.slice(0, 8)}:\n`);
-    const indexed = await repository.loadIndex({ signal });
+    const indexed = await loadIndex(context, repository, signal);
     const printer = new LinePrinter(ui, engine);
     const result = await engine.diffTrees(
       indexed,

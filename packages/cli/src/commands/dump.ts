@@ -8,7 +8,7 @@ import type { Context, Start } from '../context.ts';
 import { Fatal, InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { withLockedRepository } from '../open.ts';
+import { loadIndex, withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
@@ -68,7 +68,7 @@ async function dump(context: Context, request: Request): Promise<void> {
   const { snapshot: spec, path, target, archive, filter } = request;
   await withLockedRepository(context, async (repository, engine, signal) => {
     const { snapshot, subfolder } = await engine.findSnapshot(repository, spec, { filter, signal });
-    const indexed = await repository.loadIndex({ signal });
+    const indexed = await loadIndex(context, repository, signal);
     const tree = await engine.findTree(indexed, snapshot.tree, subfolder, { signal });
     const node = path === '/' ? undefined : await engine.findNode(indexed, tree, path, { signal });
     if (node !== undefined && node.type !== 'dir' && node.type !== 'file') {

@@ -6,7 +6,7 @@ import { LinePrinter } from '../line-printer.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { chooseSnapshots } from '../named.ts';
-import { withLockedRepository } from '../open.ts';
+import { loadIndex, withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { idJson, idText, nodeJson, nodeText } from '../render/find.ts';
 import type { FindPrinter } from '../render/find.ts';
@@ -71,7 +71,7 @@ async function find(context: Context, patterns: readonly string[], flags: Flags)
   const kinds = [blob, tree, pack].filter((flag) => flag === true).length;
   if (kinds > 1) throw new Fatal('cannot have several ID types');
   await withLockedRepository(context, async (repository, engine, signal) => {
-    const indexed = await repository.loadIndex({ signal });
+    const indexed = await loadIndex(context, repository, signal);
     const wanted = kinds === 0 ? undefined : wantedIds(indexed, patterns, flags);
     const filter = snapshotFilter(flags, context.env);
     const { snapshot: ids = [] } = flags;

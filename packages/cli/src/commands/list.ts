@@ -5,7 +5,7 @@ import { Fatal } from '../failure.ts';
 import { LinePrinter } from '../line-printer.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { withLockedRepository, withRepository } from '../open.ts';
+import { loadIndex, withLockedRepository, withRepository } from '../open.ts';
 import { collect } from '../values/filter.ts';
 
 const FILES: Readonly<Record<string, FileType>> = {
@@ -54,7 +54,7 @@ async function listFiles(context: Context, type: FileType): Promise<void> {
 
 async function listBlobs(context: Context): Promise<void> {
   await withLockedRepository(context, async (repository, engine, signal) => {
-    const { table } = await repository.loadIndex({ signal });
+    const { table } = await loadIndex(context, repository, signal);
     const printer = new LinePrinter(context.ui, engine);
     for (const { type, id } of table.entries()) await printer.line(`${type} ${id}`);
     await printer.flush();

@@ -7,7 +7,7 @@ import { listNodes, SORT_MODES, sortNodes } from '../listing.ts';
 import type { ListedNode, SortMode } from '../listing.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
-import { withLockedRepository } from '../open.ts';
+import { loadIndex, withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { ncduPrinter } from '../render/ncdu.ts';
 import { jsonPrinter, textPrinter } from '../render/node.ts';
@@ -93,7 +93,7 @@ async function ls(context: Context, request: Request): Promise<void> {
       filter: request.filter,
       signal,
     });
-    const indexed = await repository.loadIndex({ signal });
+    const indexed = await loadIndex(context, repository, signal);
     const tree = await engine.findTree(indexed, snapshot.tree, subfolder, { signal });
     const printer = printerFor(context, engine, request);
     let text = printer.begin({ ...snapshot, tree });

@@ -5,7 +5,7 @@ import { InvalidValue } from '../failure.ts';
 import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { chooseSnapshots } from '../named.ts';
-import { withLockedRepository } from '../open.ts';
+import { loadIndex, withLockedRepository } from '../open.ts';
 import { formatBytes, formatFixed } from '../render/bytes.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
@@ -54,7 +54,7 @@ export function defineStats(program: CommandUnknownOpts, start: Start): CommandU
 async function stats(context: Context, { ids, filter, mode }: Request): Promise<void> {
   const { ui } = context;
   await withLockedRepository(context, async (repository, engine, signal) => {
-    const indexed = await repository.loadIndex({ signal });
+    const indexed = await loadIndex(context, repository, signal);
     if (!ui.json) ui.line('scanning...');
     const snapshots = await chooseSnapshots(context, repository, engine, { ids, filter, signal });
     const oldestFirst = snapshots.toSorted((a, b) => engine.compareTimestamps(a.time, b.time));
