@@ -1,5 +1,5 @@
 import { describeBackend } from '@restic-engine/backends/conformance';
-import { backup, initRepository, objects, openRepository, withRetry, wrap } from 'restic-engine';
+import { backup, initRepository, objects, openRepository, prune, withRetry, wrap } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { fastTime } from '../support/fast-time.ts';
@@ -34,6 +34,10 @@ await describeWithPeer('rest-server', 'rest-server', (peer) => {
       }
     }
     expect((await Array.fromAsync(backend.list('snapshot'))).map(({ name }) => name)).toEqual([snapshotId]);
+    const before = await Array.fromAsync(backend.list('index'));
+    await expect(prune(repository, { lockFree: true })).rejects.toMatchObject({ code: 'denied' });
+    expect(await Array.fromAsync(backend.list('index'))).toEqual(before);
+    expect(await Array.fromAsync(backend.list('lock'))).toEqual([]);
     expect(time.sleeps).toEqual([]);
   });
 

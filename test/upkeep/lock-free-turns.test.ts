@@ -10,14 +10,13 @@ import { all, bytesOf } from '../support/repository.ts';
 import { PASSWORD } from '../support/restic.ts';
 import { checkAll } from './repository.ts';
 import { Turns } from './turns.ts';
+import { LOCK_FREE } from './waiting.ts';
 
 // Lock-free prunes beside backups, every call to the store in an order that chance chooses. No blob is ever lost, and
 // what could be read can be read at every moment.
 
 /** Few, so that what was forgotten comes back all the time. */
 const CONTENTS = Array.from({ length: 6 }, (_, i) => Buffer.from(`content ${i} `.repeat(20 + i)));
-
-const LOCK_FREE = { lockFree: true, keepDeleteMs: 0, maxUnused: 0 } as const;
 
 /** Ours look for marks at their end; restic's do not. */
 type Kind = 'ours' | 'theirs';
@@ -98,7 +97,7 @@ async function pruneWatched(world: World): Promise<void> {
   const bare = await openStore(store);
   const there = (await all(bare.list('snapshot'))).map(({ name }) => name);
   const before = await readableSnapshots(bare);
-  counts.gaps += there.length - before.size;
+  counts['gaps'] = (counts['gaps'] ?? 0) + there.length - before.size;
   let removals = 0;
   const count = withFaults({
     onCall: ({ method, type }) => (removals += Number(method === 'remove' && type !== 'lock')),
