@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { METRICS } from '../../packages/cli/src/metrics/figures.ts';
 import { HOOK_NAMES } from '../../packages/cli/src/profile/hooks.ts';
 import { describeWithPeer } from '../peers/peers.ts';
+import { complaints, valuesIn } from '../support/schemas.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import type { TempDir } from '../support/temp-dir.ts';
 
@@ -102,6 +103,8 @@ describe('docs/profiles.md', () => {
     const [block = ''] = blocks(profiles, 'console');
     const [, command = '', shown = ''] = /^\$ (.*)\n([^]*)…\n$/.exec(block) ?? [];
     expect(machine.shell(command).startsWith(machine.here(shown))).toBe(true);
+    const json = machine.shell('restic-engine profile nightly --json');
+    expect(valuesIn('profile', json).flatMap((value) => complaints('ours', 'profile', value))).toEqual([]);
     const listed = machine.shell('restic-engine profile list --json');
     expect(JSON.parse(listed)).toMatchObject([
       { name: 'base', inherits: [] },
