@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { describe, expect, it } from 'vitest';
 import { buildProgram } from '../../packages/cli/src/program.ts';
 import { SCHEMAS } from '../support/schemas.ts';
@@ -24,7 +23,7 @@ async function commandNames(): Promise<string[]> {
   return found.flat().toSorted();
 }
 
-function programFor(words: readonly string[]): Promise<CommandUnknownOpts> {
+function programFor(words: readonly string[]): ReturnType<typeof buildProgram> {
   return buildProgram(words, {}, () => {
     throw new Error('nothing is run');
   });

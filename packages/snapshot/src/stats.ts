@@ -33,6 +33,16 @@ export interface CompressionStats {
 export interface StatsOptions extends Call {
   /** @default 'restore-size' */
   readonly mode?: StatsMode | undefined;
+  /** Told of every snapshot that has been looked at, and what has been added up by then. */
+  readonly onProgress?:
+    | ((progress: {
+        readonly snapshotsDone: number;
+        readonly snapshotsTotal: number;
+        readonly size: number;
+        readonly files: number;
+        readonly blobs: number;
+      }) => void)
+    | undefined;
 }
 
 /** Adds up what is in snapshots. Rejects with `not-found` and `corrupt` when a tree cannot be read, `aborted`. */
@@ -41,12 +51,13 @@ export async function stats(
   snapshots: readonly SnapshotEntry[],
   options: StatsOptions = {},
 ): Promise<Stats> {
-  const { mode = 'restore-size', signal } = options;
-  if (mode === 'raw-data') return rawData(repository, snapshots, signal);
+  const { mode = 'restore-size', signal, onProgress } = options;
+  if (mode === 'raw-data') return rawData(repository, snapshots, options);
   const counter = COUNTERS[mode](repository);
-  for (const { tree } of snapshots) {
+  for (const [index, { tree }] of snapshots.entries()) {
     const count = counter.snapshot();
     for await (const { path, node } of walk(repository, tree, { signal })) count(node, path);
+    onProgress?.({ snapshotsDone: index + 1, snapshotsTotal: snapshots.length, ...counter.totals });
   }
   return { snapshots: snapshots.length, ...counter.totals };
 }
@@ -135,7 +146,7 @@ function newContents(): (node: Node) => boolean {
 async function rawData(
   repository: IndexedRepository,
   snapshots: readonly SnapshotEntry[],
-  signal: AbortSignal | undefined,
+  { signal, onProgress }: StatsOptions,
 ): Promise<Stats> {
   let [size, uncompressedSize] = [0, 0];
   const compressedBlobs = { size: 0, uncompressedSize: 0 };
@@ -151,14 +162,18 @@ async function rawData(
     compressedBlobs.uncompressedSize += plain;
     return true;
   };
-  const waiting = snapshots.map(({ tree }) => tree);
-  for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
-    throwIfAborted(signal);
-    if (!count('tree', tree)) continue;
-    for (const node of await repository.loadTree(tree, { signal })) {
-      if (node.type === 'dir') waiting.push(subtreeOf(node, node.name));
-      if (node.type === 'file') for (const id of node.content ?? []) count('data', id);
+  for (const [index, snapshot] of snapshots.entries()) {
+    const waiting = [snapshot.tree];
+    for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
+      throwIfAborted(signal);
+      if (!count('tree', tree)) continue;
+      for (const node of await repository.loadTree(tree, { signal })) {
+        if (node.type === 'dir') waiting.push(subtreeOf(node, node.name));
+        if (node.type === 'file') for (const id of node.content ?? []) count('data', id);
+      }
     }
+    const snapshotsTotal = snapshots.length;
+    onProgress?.({ snapshotsDone: index + 1, snapshotsTotal, size, files: 0, blobs: seen.size });
   }
   const compression = repository.repository.config.version < 2 ? undefined : { uncompressedSize, compressedBlobs };
   return { snapshots: snapshots.length, size, files: 0, blobs: seen.size, compression };

@@ -94,6 +94,13 @@ describe('adding up', () => {
     expect(raw.compression?.uncompressedSize).toBeGreaterThan(stored);
     expect(raw.compression?.compressedBlobs.size).toBeLessThanOrEqual(stored);
     expect(await stats(indexed, [], { mode: 'raw-data' })).toMatchObject({ snapshots: 0, blobs: 0, size: 0 });
+    for (const mode of ['restore-size', 'raw-data'] as const) {
+      const told: unknown[] = [];
+      const { size, files, blobs } = await stats(indexed, snapshots, { mode, onProgress: (each) => told.push(each) });
+      expect(told).toHaveLength(2);
+      expect(told[0]).toMatchObject({ snapshotsDone: 1, snapshotsTotal: 2 });
+      expect(told[1]).toEqual({ snapshotsDone: 2, snapshotsTotal: 2, size, files, blobs });
+    }
     expect(await codeOf(stats(indexed, snapshots, { signal: AbortSignal.abort() }))).toBe('aborted');
   });
 });

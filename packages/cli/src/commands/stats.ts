@@ -7,6 +7,7 @@ import type { Manual } from '../manual/manual.ts';
 import { chooseSnapshots } from '../named.ts';
 import { loadIndex, withLockedRepository } from '../open.ts';
 import { formatBytes, formatFixed } from '../render/bytes.ts';
+import { createPhaseReport } from '../render/phases.ts';
 import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 
@@ -58,7 +59,14 @@ async function stats(context: Context, { ids, filter, mode }: Request): Promise<
     if (!ui.json) ui.line('scanning...');
     const snapshots = await chooseSnapshots(context, repository, engine, { ids, filter, signal });
     const oldestFirst = snapshots.toSorted((a, b) => engine.compareTimestamps(a.time, b.time));
-    const result = await engine.stats(indexed, oldestFirst, { mode, signal });
+    using report = createPhaseReport(ui, { snapshots: { counts: 'snapshots' } });
+    const result = await engine.stats(indexed, oldestFirst, {
+      mode,
+      signal,
+      onProgress: ({ snapshotsDone: done, snapshotsTotal: total }) =>
+        report.onProgress({ phase: 'snapshots', done, total }),
+    });
+    report[Symbol.dispose]();
     if (ui.json) ui.line(statsJson(result));
     else for (const line of statsLines(result, mode)) ui.line(line);
   });
