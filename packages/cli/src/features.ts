@@ -1,5 +1,6 @@
 /** restic's feature flags, which RESTIC_FEATURES turns on and off (restic manual, "Feature flags"). */
 import { UsageError } from './failure.ts';
+import { parseBoolean } from './values/boolean.ts';
 
 /**
  * `alpha` and `beta` can be turned on and off; `stable` is always on and `deprecated` always off, and who sets such a
@@ -63,11 +64,6 @@ export const FEATURES: readonly Feature[] = [
   },
 ];
 
-const VALUES: Readonly<Record<string, boolean>> = Object.fromEntries([
-  ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((word): [string, boolean] => [word, true]),
-  ...['0', 'f', 'F', 'false', 'FALSE', 'False'].map((word): [string, boolean] => [word, false]),
-]);
-
 /**
  * The features that are on. `text` is that of RESTIC_FEATURES, `name[=value],…`; throws for a name that restic does not
  * have either, and for a value that is neither true nor false.
@@ -94,7 +90,7 @@ function settings(text: string): Map<string, boolean> {
     text.split(',').map((setting) => {
       const [name = '', ...rest] = setting.split('=');
       const word = rest.length === 0 ? 'true' : rest.join('=');
-      const value = VALUES[word];
+      const value = parseBoolean(word);
       if (value === undefined) {
         throw new UsageError(`failed to parse value "${word}" for feature flag ${name}: must be true or false`);
       }

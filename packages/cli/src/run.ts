@@ -15,6 +15,7 @@ import { Session } from './session.ts';
 import { withoutControls } from './render/quote.ts';
 import { screenOf } from './render/screen.ts';
 import { INTERRUPTED, listenForInterrupts } from './signals.ts';
+import { expandSwitches } from './switches.ts';
 
 const DONE: Failure = { exit: 0, message: '' };
 
@@ -51,7 +52,7 @@ async function runCommand(
     const program = await buildProgram(argv, flags, start);
     if (command === undefined) program.action(() => program.outputHelp());
     program.hook('preAction', (_, action) => session.begin(action));
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(expandSwitches(argv, program), { from: 'user' });
     return DONE;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return DONE;

@@ -13,6 +13,7 @@ import { withRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
 import { createBackupReport, tellSource, tellSourceFailure } from '../render/backup.ts';
 import { programVersion } from '../version.ts';
+import { parseBoolean } from '../values/boolean.ts';
 import { commandOutput } from '../values/command-output.ts';
 import { collect, groupByFlag, splitTags } from '../values/filter.ts';
 import { readPatterns, readTargets } from '../values/lists.ts';
@@ -336,8 +337,6 @@ async function fileSource(engine: Engine, context: Context, targets: readonly st
   });
 }
 
-const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
-
 function isTrue(env: Environment, name: string): boolean {
-  return TRUE.has(env[name] ?? '');
+  return parseBoolean(env[name] ?? '') ?? false;
 }
