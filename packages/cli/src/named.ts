@@ -3,6 +3,7 @@ import type { Code, FindSnapshotOptions, Repository, SnapshotEntry } from 'resti
 import type { Context } from './context.ts';
 import type { Engine } from './open.ts';
 import type { Ui } from './ui.ts';
+import { withAbsolutePaths } from './values/filter.ts';
 
 export interface NamedOptions extends FindSnapshotOptions {
   readonly ids: readonly string[];
@@ -24,14 +25,19 @@ export async function findNamed(
   { ids, ...options }: NamedOptions,
 ): Promise<SnapshotEntry[]> {
   const found = new Map<string, SnapshotEntry>();
+  const forLatest = { ...options, filter: options.filter && withAbsolutePaths(options.filter) };
   for (const id of ids) {
     try {
-      const { snapshot } = await engine.findSnapshot(repository, id, options);
+      const { snapshot } = await engine.findSnapshot(repository, id, forLatest);
       found.set(snapshot.id, snapshot);
     } catch (error) {
       if (!engine.EngineError.is(error) || !IGNORED.has(error.code)) throw error;
       const isNone = id === 'latest' && error.code === 'not-found';
-      tellIgnored(ui, id, isNone ? new Error(`no snapshot matched given filter (${describeFilter(options)})`) : error);
+      tellIgnored(
+        ui,
+        id,
+        isNone ? new Error(`no snapshot matched given filter (${describeFilter(forLatest)})`) : error,
+      );
     }
   }
   const { hosts = [], tags = [], paths = [] } = options.filter ?? {};

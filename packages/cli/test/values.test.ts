@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InvalidValue, UsageError } from '../src/failure.ts';
 import { parseDuration } from '../src/values/duration.ts';
-import { parseGroupBy, snapshotFilter, splitTags } from '../src/values/filter.ts';
+import { latestFilter, parseGroupBy, snapshotFilter, splitTags } from '../src/values/filter.ts';
 import { parseSearchTime } from '../src/values/search-time.ts';
 import { splitWords } from '../src/values/shell-words.ts';
 import { parseCount, parseSize } from '../src/values/size.ts';
@@ -127,8 +127,10 @@ describe('flags that choose snapshots', () => {
     expect(snapshotFilter({}, {}).hosts).toEqual([]);
   });
 
-  it('keeps the lists of tags apart, and makes paths absolute', () => {
-    const filter = snapshotFilter({ tag: ['a, b', 'c', ''], path: ['/x/../y', 'z'] }, {});
+  it('keeps the lists of tags apart, and makes paths absolute for the latest', () => {
+    const flags = { tag: ['a, b', 'c', ''], path: ['/x/../y', 'z'] };
+    const filter = latestFilter(flags, {});
+    expect(snapshotFilter(flags, {})).toEqual({ ...filter, paths: flags.path });
     expect(filter.tags).toEqual([['a', 'b'], ['c'], ['']]);
     expect(filter.paths).toEqual(['/y', `${process.cwd()}/z`]);
     expect(splitTags('a,b')).toEqual(['a', 'b']);

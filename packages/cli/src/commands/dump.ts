@@ -10,7 +10,7 @@ import { documented, REPOSITORY_EXITS } from '../manual/manual.ts';
 import type { Manual } from '../manual/manual.ts';
 import { loadIndex, withLockedRepository } from '../open.ts';
 import type { Engine } from '../open.ts';
-import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, latestFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 
 interface Request {
@@ -58,7 +58,7 @@ export function defineDump(program: CommandUnknownOpts, start: Start): CommandUn
   return command.action(async (snapshot, path, flags: Flags) => {
     const context = start();
     if (snapshot === undefined || path === undefined) throw new Fatal('no file and no snapshot ID specified');
-    const filter = snapshotFilter(flags, context.env);
+    const filter = latestFilter(flags, context.env);
     const { target, archive } = flags;
     await dump(context, { snapshot, path: posix.resolve('/', path), target, archive, filter });
   });

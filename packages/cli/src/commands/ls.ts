@@ -12,7 +12,7 @@ import type { Engine } from '../open.ts';
 import { ncduPrinter } from '../render/ncdu.ts';
 import { jsonPrinter, textPrinter } from '../render/node.ts';
 import type { NodePrinter } from '../render/node.ts';
-import { addFilterFlags, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, latestFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 
 interface Request {
@@ -79,7 +79,7 @@ export function defineLs(program: CommandUnknownOpts, start: Start): CommandUnkn
     const { recursive = false, long = false, humanReadable = false, ncdu = false, sort, reverse = false } = flags;
     if (ncdu && context.ui.json) throw new Fatal('only either --json or --ncdu can be specified');
     if (ncdu && (sort !== 'name' || reverse)) throw new Fatal('--sort and --reverse cannot be combined with --ncdu');
-    const filter = snapshotFilter(flags, context.env);
+    const filter = latestFilter(flags, context.env);
     const cleaned = folders.map((folder) => posix.resolve(folder));
     await ls(context, { snapshot, folders, cleaned, filter, recursive, long, humanReadable, ncdu, sort, reverse });
   });

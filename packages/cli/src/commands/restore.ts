@@ -8,7 +8,7 @@ import { restoreFigures } from '../metrics/figures.ts';
 import { withRepository } from '../open.ts';
 import { createRestoreReport } from '../render/restore.ts';
 import { describeSnapshot } from '../render/snapshot.ts';
-import { addFilterFlags, collect, snapshotFilter } from '../values/filter.ts';
+import { addFilterFlags, collect, latestFilter } from '../values/filter.ts';
 import type { FilterFlags } from '../values/filter.ts';
 import { readPatterns } from '../values/lists.ts';
 
@@ -100,7 +100,7 @@ async function restore(context: Context, ids: readonly string[], flags: Flags): 
   checkPatterns(patterns, target, flags.delete ?? false);
   await withRepository(context, async (repository) => {
     const { snapshot, subfolder } = await engine.findSnapshot(repository, id, {
-      filter: snapshotFilter(flags, env),
+      filter: latestFilter(flags, env),
       signal,
     });
     ui.say(`restoring snapshot ${describeSnapshot(snapshot)} to ${target}`);

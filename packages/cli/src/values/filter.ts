@@ -48,7 +48,16 @@ export function snapshotFilter({ host, tag = [], path = [] }: FilterFlags, env: 
   const hosts = host ?? [env['RESTIC_HOST'] ?? ''];
   // One empty name takes back the default; beside others it means snapshots without a host.
   const isNone = hosts.length === 1 && hosts[0] === '';
-  return { hosts: isNone ? [] : hosts, tags: tag.map(splitTags), paths: path.map((name) => resolve(name)) };
+  return { hosts: isNone ? [] : hosts, tags: tag.map(splitTags), paths: path };
+}
+
+/** For `latest`, as for restic, paths count from the working directory on; else they are what the snapshot says. */
+export function latestFilter(flags: FilterFlags, env: Environment): SnapshotFilter {
+  return withAbsolutePaths(snapshotFilter(flags, env));
+}
+
+export function withAbsolutePaths(filter: SnapshotFilter): SnapshotFilter {
+  return { ...filter, paths: filter.paths?.map((name) => resolve(name)) };
 }
 
 const GROUPS: Readonly<Record<string, GroupBy>> = {
