@@ -3,6 +3,7 @@ import { EngineError, encodeSnapshot } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
 import { withLock } from '@restic-engine/repository';
 import type { Repository } from '@restic-engine/repository';
+import { snapshotsByOrigin } from './copy/same-snapshot.ts';
 import { selectSnapshots } from './find.ts';
 import type { ListSnapshotsOptions, SnapshotEntry, SnapshotFilter } from './find.ts';
 import type { SnapshotFailure } from './forget/remove.ts';
@@ -38,7 +39,8 @@ export interface TagResult {
 
 /**
  * Changes tags under an exclusive lock. Each new snapshot is stored before the old one is removed and names in
- * `original` the first of its line. With `add` and `remove`, snapshots that would stay the same are left alone.
+ * `original` the first of its line. With `add` and `remove`, snapshots that would stay the same are left alone. A second
+ * run finishes one that was interrupted, and makes no snapshot twice.
  *
  * Rejects with `bad-request` when there is nothing to do or too much, and with `locked`, `not-found`, `ambiguous`,
  * `aborted`, and `corrupt` if a snapshot cannot be read.
@@ -51,11 +53,15 @@ export async function tag(repository: Repository, options: TagOptions): Promise<
   return withLock(repository, { exclusive: true, retryMs, signal, onLeft }, async (lock) => {
     const changed: ReplacedSnapshot[] = [];
     const failed: SnapshotFailure[] = [];
+    let present: ReadonlyMap<Id, readonly SnapshotEntry[]> | undefined;
     for (const snapshot of await selectSnapshots(repository, { ids, filter, onBroken, signal: lock.signal })) {
       const tags = newTags(snapshot.tags ?? [], options);
       if (tags === undefined) continue;
+      present ??= await snapshotsByOrigin(repository, { signal: lock.signal });
+      const relatives = present.get(snapshot.original ?? snapshot.id) ?? [];
       try {
-        changed.push({ before: snapshot.id, after: await replace(repository, snapshot, tags, lock.signal) });
+        const after = await replace(repository, { snapshot, tags, relatives }, lock.signal);
+        changed.push({ before: snapshot.id, after });
       } catch (error) {
         if (!EngineError.is(error) || error.code === 'aborted') throw error;
         failed.push({ id: snapshot.id, error });
@@ -81,14 +87,23 @@ function newTags(present: readonly string[], { set, add = [], remove = [] }: Tag
   return rest.length === present.length && rest.every((name, at) => name === present[at]) ? undefined : rest;
 }
 
+interface Change {
+  readonly snapshot: SnapshotEntry;
+  readonly tags: readonly string[];
+  /** Snapshots that came from the same one. */
+  readonly relatives: readonly SnapshotEntry[];
+}
+
+/** Puts a snapshot with these tags in the place of another, the one of an earlier run if that died in between. */
 async function replace(
   repository: Repository,
-  { id, ...snapshot }: SnapshotEntry,
-  tags: readonly string[],
+  { snapshot, tags, relatives }: Change,
   signal: AbortSignal,
 ): Promise<Id> {
+  const { id } = snapshot;
   const changed = encodeSnapshot({ ...snapshot, tags, original: snapshot.original ?? id });
-  const after = await repository.saveFile('snapshot', changed, { signal });
+  const known = relatives.find((other) => other.id !== id && Buffer.compare(encodeSnapshot(other), changed) === 0);
+  const after = known?.id ?? (await repository.saveFile('snapshot', changed, { signal }));
   await repository.removeFile('snapshot', id, { signal });
   return after;
 }
