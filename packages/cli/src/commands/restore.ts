@@ -48,7 +48,7 @@ const MANUAL: Manual = {
       words: '-r /srv/backups restore latest:/home/ann --target /home/ann --delete --dry-run -vv',
     },
   ],
-  exits: REPOSITORY_EXITS,
+  exits: { ...REPOSITORY_EXITS, 1: 'not done, or some items are missing' },
 };
 
 export function defineRestore(program: CommandUnknownOpts, start: Start): CommandUnknownOpts {
