@@ -190,6 +190,21 @@ describe('a lock-free prune', () => {
     expect(await readEverything(store)).toBe(expected);
   });
 
+  it('heeds all marks of a pack', async () => {
+    const { store } = await makeGarbage();
+    const { plan, lockFree } = await pruneAt(store);
+    const packs = [...plan.remove, ...plan.repack].map((id) => ({ id, blobs: [] }));
+    const holders = [{ hostname: 'elsewhere', username: 'somebody', pid: 7 }];
+    for (const time of ['2020-01-01T00:00:00Z', '2021-01-01T00:00:00Z']) {
+      const record = { time, holders, unsettled: [] };
+      await (await openStore(store)).saveFile('index', encodeMarks({ packs, record }));
+    }
+    const lock = await lockAs(store, 7);
+    expect((await pruneAt(store)).lockFree).toMatchObject({ deleted: 0, waiting: lockFree.marked });
+    await store.remove({ type: 'lock', name: lock });
+    expect((await pruneAt(store)).lockFree).toMatchObject({ deleted: lockFree.marked, waiting: 0 });
+  });
+
   it('is the only one', async () => {
     const { store } = await makeGarbage();
     const lock = await (await openStore(store)).lock({ lockFreePrune: true });

@@ -21,6 +21,12 @@ describe('locks', () => {
     expect(new TextDecoder().decode(encodeLock(owned))).toBe(JSON_TEXT.replace('4711', '4711,"uid":1000,"gid":100'));
     expect(decodeLock(encodeLock(owned))).toEqual(owned);
     expect(decodeLock(encodeLock({ ...LOCK, uid: 0, gid: 0 }))).toEqual(LOCK);
+    const told = { ...LOCK, run: 'abc', lockFreePrune: true };
+    const members = '4711,"run":"abc","lock_free_prune":true';
+    expect(new TextDecoder().decode(encodeLock(told))).toBe(JSON_TEXT.replace('4711', members));
+    expect(decodeLock(encodeLock(told))).toEqual(told);
+    expect(decodeLock(utf8(JSON_TEXT.replace('4711', '4711,"run":7,"lock_free_prune":"no"')))).toEqual(LOCK);
+    expect(decodeLock(encodeLock({ ...LOCK, lockFreePrune: false }))).toEqual(LOCK);
   });
 
   it.each([
