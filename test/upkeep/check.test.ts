@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { check, EngineError, listSnapshots, localBackend, prune, repairIndex } from 'restic-engine';
+import { check, EngineError, listSnapshots, localBackend, prune, repairIndex, withFaults, wrap } from 'restic-engine';
+import type { FaultCall } from '@restic-engine/backends';
 import type { CheckResult } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
@@ -97,6 +98,25 @@ describe('check', () => {
     for (const work of [check, prune, repairIndex]) {
       await expect(work(repository)).rejects.toMatchObject({ code: 'locked' });
     }
+  });
+
+  it('takes a store that fails just now for no damage', async () => {
+    const store = await storeOf(await history);
+    const isPack = ({ method, type }: FaultCall): boolean => method === 'load' && type === 'data';
+    const error = new EngineError('throttled', 'later');
+    const failing = withFaults({ faults: [{ when: isPack, effect: { kind: 'fail-before', error } }] });
+    const result = await check(await openStore(wrap(store, failing)), { readData: true, lock: false });
+    expect(kindsOf(result.errors)).toEqual(['pack-damaged', 'tree-broken']);
+    expect(new Set(result.errors.map(({ failure }) => failure))).toEqual(new Set(['throttled']));
+    expect(result).toMatchObject({ repairs: [], damagedPacks: [] });
+  });
+
+  it('looks again at what arrives damaged', async () => {
+    const store = await storeOf(await history);
+    const isFirst = ({ method, type }: FaultCall): boolean => method === 'load' && type === 'data';
+    const flipping = withFaults({ faults: [{ when: isFirst, nth: 3, effect: { kind: 'flip', offset: 40 } }] });
+    const result = await check(await openStore(wrap(store, flipping)), { readData: true, lock: false });
+    expect(result.errors).toEqual([]);
   });
 
   it('ends when it is told to', async () => {
