@@ -73,7 +73,7 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
     if (readData && readDataSubset !== undefined) {
       throw new Fatal('check flags --read-data and --read-data-subset cannot be used together');
     }
-    if (resume && !(readData || (readDataSubset !== undefined && 'part' in readDataSubset))) {
+    if (resume && !isCertain(readDataSubset ?? readData)) {
       throw new Fatal('--resume needs --read-data, or --read-data-subset=n/t: other subsets are chosen by chance');
     }
     const filter = snapshotFilter(flags, context.env);
@@ -81,6 +81,11 @@ export function defineCheck(program: CommandUnknownOpts, start: Start): CommandU
     const cacheKind = withCache ? 'lasting' : 'temporary';
     await check(context, { readData: readDataSubset ?? readData, resume, ids, filter, checkUnused, cacheKind });
   });
+}
+
+/** Are the packs to read the same ones each time? */
+function isCertain(readData: Request['readData']): boolean {
+  return readData === true || (readData !== false && 'part' in readData);
 }
 
 /** `1/4`, `2.5%`, `10G`. */
@@ -116,7 +121,7 @@ async function check(
       trees: { title: 'check snapshots, trees and blobs', counts: 'trees' },
       data: { title: dataTitle(readData), counts: 'packs' },
     });
-    using state = readData === false ? undefined : openReadState(context, engine, repository, resume);
+    using state = isCertain(readData) ? openReadState(context, engine, repository, resume) : undefined;
     const checking = engine.check(repository, {
       readData,
       soundPacks: state?.soundPacks,
