@@ -196,7 +196,11 @@ function tell(ui: Ui, result: CheckResult, { readData, resume }: Pick<Request, '
   }
   const repairs = suggestRepairs(result, readData);
   if (repairs.length > 0) {
-    complain('\nThe repository is damaged and must be repaired. Make a copy of it if you can, and run:\n');
+    complain(
+      result.repairs.length > 0
+        ? '\nThe repository is damaged and must be repaired. Make a copy of it if you can, and run:\n'
+        : '\nWhat could not be read may be sound. Run again:\n',
+    );
     for (const words of repairs) complain(`restic-engine ${words}`);
     complain('');
   }
