@@ -52,7 +52,8 @@ async function runCommand(
     const program = await buildProgram(argv, flags, start);
     if (command === undefined) program.action(() => program.outputHelp());
     program.hook('preAction', (_, action) => session.begin(action));
-    await program.parseAsync(expandSwitches(argv, program), { from: 'user' });
+    const plain = expandSwitches(argv, program, (name) => session.off.add(name));
+    await program.parseAsync(plain, { from: 'user' });
     return DONE;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return DONE;

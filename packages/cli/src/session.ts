@@ -16,6 +16,8 @@ const ALONE: ReadonlySet<string> = new Set(['features', 'generate', 'help', 'opt
 
 export class Session {
   readonly outcome: Outcome = { snapshots: [], figures: [] };
+  /** Flags that the command line turns off, without `--`. */
+  readonly off: Set<string> = new Set();
   readonly #flags: GlobalFlags;
   readonly #given: Environment;
   readonly #signal: AbortSignal;
@@ -79,7 +81,12 @@ export class Session {
 
   async #use(name: string, command: CommandUnknownOpts): Promise<void> {
     const { useProfile } = await import('./profile/use.ts');
-    this.#used = await useProfile(name, pathOf(command), { command, flags: this.#flags, env: this.#given });
+    this.#used = await useProfile(name, pathOf(command), {
+      command,
+      flags: this.#flags,
+      off: this.off,
+      env: this.#given,
+    });
     // For the programs that are started, such as those that know the password.
     Object.assign(process.env, this.#used.variables);
   }

@@ -10,6 +10,7 @@ import { describeProfile } from '../src/profile/describe.ts';
 import { loadProfile, merge } from '../src/profile/load.ts';
 import { buildProgram } from '../src/program.ts';
 import { Session } from '../src/session.ts';
+import { expandSwitches } from '../src/switches.ts';
 import { makeTempDir } from './temp-dir.ts';
 
 class Reached extends Error {}
@@ -35,7 +36,8 @@ async function understand(words: readonly string[], env: Env = {}): Promise<Unde
     command = action;
     return session.begin(action);
   });
-  await program.parseAsync(words, { from: 'user' }).catch((error: unknown) => {
+  const plain = expandSwitches(words, program, (name) => session.off.add(name));
+  await program.parseAsync(plain, { from: 'user' }).catch((error: unknown) => {
     if (!(error instanceof Reached)) throw error;
   });
   return { flags, opts: command?.opts() ?? {}, session };
@@ -147,6 +149,9 @@ describe('the flags of a profile', () => {
     expect(flags).toEqual({ profile: 'p', passwordCommand: 'c', verbose: 1, packSize: '32' });
     expect(opts).toMatchObject({ exclude: ['own'], oneFileSystem: true });
     expect(opts['host']).toBeUndefined();
+    const off = await understand(['-P', 'p', '--quiet=false', 'backup', '/data', '--one-file-system=false'], files.env);
+    expect(off.flags.quiet).toBeUndefined();
+    expect(off.opts['oneFileSystem']).toBeUndefined();
     const byEnv = await understand(['-P', 'p', 'snapshots'], { ...files.env, RESTIC_PASSWORD: 'x' });
     expect(byEnv.flags.passwordFile).toBeUndefined();
   });
@@ -249,7 +254,9 @@ describe('a profile that is wrong', () => {
     await expect(understand(['-P', 'p', 'forget'], env)).rejects.toThrow('keep-daily');
     const program = await buildProgram(['profile'], {}, () => expect.unreachable());
     const { root } = await loadProfile('p', env);
-    expect(() => describeProfile(root, { command: program, flags: {}, env })).toThrow('keep-daily');
+    expect(() => describeProfile(root, { command: program, flags: {}, off: new Set<string>(), env })).toThrow(
+      'keep-daily',
+    );
   });
 
   it('is not there', async () => {

@@ -12,6 +12,8 @@ import { listProfiles, profileFolders, profileName } from '../profile/find.ts';
 import { loadProfile, parentsOf } from '../profile/load.ts';
 import type { Profile } from '../profile/load.ts';
 
+const NONE: ReadonlySet<string> = new Set();
+
 const EXITS = { ...LOCAL_EXITS, 1: 'there is no such profile, or something in it is wrong' };
 
 const SHOW: Manual = {
@@ -38,7 +40,7 @@ export function defineProfile(program: CommandUnknownOpts, start: Start, flags: 
       const wanted = name ?? (flags.profile || context.env['RESTIC_ENGINE_PROFILE']);
       if (!wanted) throw new Fatal('no profile specified');
       const profile = await loadProfile(wanted, context.env);
-      const parts = describeProfile(profile.root, { command: program, flags, env: context.env });
+      const parts = describeProfile(profile.root, { command: program, flags, off: NONE, env: context.env });
       await show(context, profile, await withoutSecrets(parts, context));
     });
   documented(command.command('list'), LIST)

@@ -16,6 +16,8 @@ const NEVER: ReadonlySet<string> = new Set(['help', 'profile']);
 export interface Target {
   readonly command: CommandUnknownOpts;
   readonly flags: GlobalFlags;
+  /** Flags that the command line turns off, without `--`. */
+  readonly off: ReadonlySet<string>;
   /** Before the profile. */
   readonly env: Environment;
 }
@@ -75,9 +77,10 @@ export function namesOf(command: CommandUnknownOpts): Map<string, Option> {
 
 function beatenBy(
   key: string,
-  { command, flags, env }: Target,
+  { command, flags, off, env }: Target,
   known: ReadonlyMap<string, Option>,
 ): string | undefined {
+  if (off.has(key)) return `--${key}=false`;
   for (const name of rivalsOf(key)) {
     const attribute = known.get(name)?.attributeName();
     const isGiven =
