@@ -143,6 +143,27 @@ run-failed = ["echo $RESTIC_ENGINE_EXIT_CODE $RESTIC_ENGINE_SNAPSHOT_IDS >> log"
     expect(machine.log()).toEqual([]);
   });
 
+  it('are left alone after an interrupt', async () => {
+    using machine = await makeMachine();
+    const slow = `${GLOBAL}
+[[backup.sources]]
+stdin-command = ["sh", "-c", "echo begun >&2; exec sleep 60"]
+[[backup.sources]]
+paths = ["one"]
+`;
+    const { status, stdout } = await machine.run(slow, ['backup', '--json'], {
+      onStart: (child) => {
+        child.stdin?.end();
+        child.stderr?.once('data', () => child.kill('SIGINT'));
+      },
+    });
+    expect(status).toBe(130);
+    const told = messages(stdout).filter((message) => message['message_type'] !== 'status');
+    expect(told).toMatchObject([{ message_type: 'source', number: 1 }]);
+    expect(await snapshotsOf(machine.repo)).toEqual([]);
+    expect(readdirSync(join(machine.repo, 'locks'))).toEqual([]);
+  });
+
   it('share an index, in the library too', async () => {
     using machine = await makeMachine();
     await using repository = await openAt(machine.repo, { workers: 0 });

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -182,6 +183,16 @@ describe('the flags of a profile', () => {
     expect(flags).toEqual({ profile: 'p', passwordCommand: 'b' });
     const { files: read } = await loadProfile('p', files.env);
     expect(read.map((file) => file.replace(`${files.path}/`, ''))).toEqual(['p.toml', 'c.yaml', 'b.toml', 'a.toml']);
+  });
+
+  it('go with variables that the environment does not have', async () => {
+    using files = place({ 'p.toml': '[env]\nAWS_REGION = "p"\nAWS_PROFILE = "p"\nS3_TEST_NUMBER = 7' });
+    const { session } = await understand(['-P', 'p', 'snapshots'], { ...files.env, AWS_REGION: 'e', AWS_PROFILE: '' });
+    expect(session.env).toMatchObject({ AWS_REGION: 'e', AWS_PROFILE: 'p', S3_TEST_NUMBER: '7' });
+    // Programs that are started have them, too.
+    expect(process.env['S3_TEST_NUMBER']).toBe('7');
+    delete process.env['S3_TEST_NUMBER'];
+    delete process.env['AWS_PROFILE'];
   });
 
   it('leave commands alone that tell of the program', async () => {
