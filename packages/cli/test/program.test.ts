@@ -54,7 +54,7 @@ describe('the command line itself', () => {
     [['features', 'x'], 'expects no arguments'],
     [['-r', 'x', 'repair', 'packs'], 'no ids specified'],
     [['-r', 'x', 'check', '--read-data-subset', '3/2'], '--read-data-subset'],
-    [['-r', 'x', 'check', '--read-data-subset', '1', '--read-data'], 'cannot be used together'],
+    [['-r', 'x', 'check', '--read-data-subset', '1%', '--read-data'], 'cannot be used together'],
     [['-r', 'x', '--no-lock', 'prune'], '--dry-run'],
     [['-r', 'x', 'prune', '--max-unused', '100%'], '--max-unused'],
     [['-r', 'x', 'backup'], 'nothing to backup'],
