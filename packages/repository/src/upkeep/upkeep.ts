@@ -32,7 +32,7 @@ export async function check(repository: Repository, options: CheckOptions = {}):
 /**
  * Removes packs and parts of packs that no snapshot needs, as far as the limits say. At every moment each snapshot can
  * be restored: packs are copied and indexed before the old ones leave the index, and they leave it before they are
- * removed. Run again after an interruption, it removes what the other run left.
+ * removed. Run again after an interruption, it removes what the other run left, and copies only what that had not.
  *
  * Rejects with `corrupt`, before anything is changed, when a snapshot or tree cannot be read or something that is needed
  * is missing; with `locked`, `bad-request`, `aborted`, and what the store says.
