@@ -140,7 +140,10 @@ export function toldPrune(
       repackSmallerThan,
       repackUncompressed,
       onProgress: (progress) => report.onProgress(progress),
-      onPlan: (plan) => tellStats(ui, plan.stats, dryRun),
+      onPlan(plan) {
+        report.settle();
+        tellStats(ui, plan.stats, dryRun);
+      },
     },
     finish({ stats, lockFree, problems }) {
       outcome.figures.push(...pruneFigures(stats));

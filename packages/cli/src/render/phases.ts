@@ -17,40 +17,55 @@ interface Words {
 
 export interface PhaseReport<Phase extends string> extends Disposable {
   onProgress(progress: Counted<Phase>): void;
+  /** Leaves the count that stands, before something else is told. */
+  settle(): void;
   /** Tells the titles that are left: of phases in which there was nothing to do. */
   finish(): void;
 }
 
-/** Tells the titles of `phases` in their order, and counts on terminals. With --json nothing is told. */
+/**
+ * Tells the titles of `phases` in their order, and counts on terminals, where what has a title leaves its last count
+ * below it. With --json nothing is told.
+ */
 export function createPhaseReport<Phase extends string>(
   ui: Ui,
   phases: Readonly<Record<Phase, Words>>,
 ): PhaseReport<Phase> {
   const titles = new Map(Object.entries<Words>(phases));
   let current: { readonly phase: Phase; readonly since: number } | undefined;
-  const ticker = createTicker<Counted<Phase>>(
-    ui.json ? undefined : ui.intervalMs,
-    ({ phase, done, total }, elapsed) => {
-      const share = total === undefined ? `${done}` : `${formatPercent(done, total)}  ${done} / ${total}`;
-      const left = remainingMs(performance.now() - (current?.since ?? 0), done, total);
-      ui.status([`[${formatDuration(elapsed)}] ${share} ${phases[phase].counts}${etaText(left)}`]);
-    },
-  );
-  const tellUpTo = (last: string | undefined): void => {
-    if (last !== undefined && !titles.has(last)) return;
+  let last: { readonly progress: Counted<Phase>; readonly elapsed: number } | undefined;
+  const started = performance.now();
+  const ticker = createTicker<Counted<Phase>>(ui.json ? undefined : ui.intervalMs, (progress, elapsed) => {
+    const left = remainingMs(performance.now() - (current?.since ?? 0), progress.done, progress.total);
+    ui.status([countLine(progress, elapsed) + etaText(left)]);
+  });
+  const countLine = ({ phase, done, total }: Counted<Phase>, elapsed: number): string => {
+    const share = total === undefined ? `${done}` : `${formatPercent(done, total)}  ${done} / ${total}`;
+    return `[${formatDuration(elapsed)}] ${share} ${phases[phase].counts}`;
+  };
+  const leaveCount = (): void => {
+    if (last !== undefined && ui.terminal && phases[last.progress.phase].title !== undefined)
+      ui.say(countLine(last.progress, last.elapsed));
+    last = undefined;
+  };
+  const tellUpTo = (wanted: string | undefined): void => {
+    if (wanted !== undefined && !titles.has(wanted)) return;
+    leaveCount();
     for (const [phase, { title }] of titles) {
       titles.delete(phase);
       if (title !== undefined) ui.say(title);
-      if (phase === last) return;
+      if (phase === wanted) return;
     }
   };
   return {
     onProgress(progress) {
       const { phase } = progress;
-      tellUpTo(phase);
       if (current?.phase !== phase) current = { phase, since: performance.now() };
+      tellUpTo(phase);
+      last = { progress, elapsed: performance.now() - started };
       ticker.update(progress);
     },
+    settle: leaveCount,
     finish: () => tellUpTo(undefined),
     [Symbol.dispose]() {
       ticker[Symbol.dispose]();

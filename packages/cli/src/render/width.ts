@@ -32,7 +32,7 @@ export function cutText(text: string, width: number): string {
 }
 
 /** After these a line is broken rather than in the middle of a word. */
-const BREAKS = /^.*[/,;\s-]/su;
+const BREAKS = /^.*[/,;.@\s-]/su;
 
 /** Lines of at most `width` columns, at least one character each, which make the text when they are joined. */
 export function wrapText(text: string, width: number): string[] {
