@@ -14,6 +14,9 @@ import type { Outcome } from './outcome.ts';
 /** They tell of the program: nothing of theirs could be set, and there is nothing to hook into. */
 const ALONE: ReadonlySet<string> = new Set(['features', 'generate', 'help', 'options', 'profile', 'version']);
 
+/** As many as fit into a variable: Linux takes 128 KiB. */
+const MAX_IDS = 1000;
+
 export class Session {
   readonly outcome: Outcome = { snapshots: [], figures: [] };
   /** Flags that the command line turns off, without `--`. */
@@ -23,6 +26,8 @@ export class Session {
   readonly #signal: AbortSignal;
   readonly #startedMs = Date.now();
   #command: CommandUnknownOpts | undefined;
+  /** Those that call the command. */
+  #words: readonly string[] = [];
   #used: ProfileInUse | undefined;
   #location: string | undefined;
   /** Hooks whose turn has come, the innermost first. */
@@ -46,12 +51,14 @@ export class Session {
 
   /** Called when the command line is understood and the command about to run. Rejects when it must not. */
   async begin(command: CommandUnknownOpts): Promise<void> {
-    const [first] = pathOf(command);
+    const words = pathOf(command);
+    const [first] = words;
     if (first === undefined || ALONE.has(first)) return;
     this.#command = command;
+    this.#words = words;
     const name = this.#flags.profile ?? this.#given['RESTIC_ENGINE_PROFILE'];
-    if (name) await this.#use(name, command);
-    const hooks = this.#given['RESTIC_ENGINE_HOOK'] ? [] : (this.#used?.hooks ?? []);
+    if (name) await this.#use(name, command, words);
+    const hooks = this.#given['RESTIC_ENGINE_HOOK'] ? [] : (this.#used?.hooks ?? []).filter(hasAny);
     if (this.#flags.metricsFile || hooks.length > 0) this.#location = await this.#findLocation();
     for (const level of hooks) {
       this.#entered.unshift(level);
@@ -66,11 +73,11 @@ export class Session {
     const command = this.#command;
     if (command === undefined) return;
     const file = this.#flags.metricsFile;
-    if (file && command.getOptionValue('dryRun') !== true) await this.#writeMetrics(file, command, exit);
+    if (file && command.getOptionValue('dryRun') !== true) await this.#writeMetrics(file, exit);
     const warn = (error: Error): void => void process.stderr.write(`Warning: ${error.message}\n`);
     const result = {
       RESTIC_ENGINE_EXIT_CODE: String(exit),
-      RESTIC_ENGINE_SNAPSHOT_IDS: this.outcome.snapshots.join(' '),
+      RESTIC_ENGINE_SNAPSHOT_IDS: this.outcome.snapshots.slice(-MAX_IDS).join(' '),
       ...(exit !== 0 && { RESTIC_ENGINE_ERROR: message }),
     };
     for (const level of this.#entered) {
@@ -79,9 +86,9 @@ export class Session {
     }
   }
 
-  async #use(name: string, command: CommandUnknownOpts): Promise<void> {
+  async #use(name: string, command: CommandUnknownOpts, words: readonly string[]): Promise<void> {
     const { useProfile } = await import('./profile/use.ts');
-    this.#used = await useProfile(name, pathOf(command), {
+    this.#used = await useProfile(name, words, {
       command,
       flags: this.#flags,
       off: this.off,
@@ -97,7 +104,7 @@ export class Session {
     const env = {
       ...this.env,
       RESTIC_ENGINE_HOOK: name,
-      RESTIC_ENGINE_COMMAND: this.#path().join(' '),
+      RESTIC_ENGINE_COMMAND: this.#words.join(' '),
       // Those who call restic-engine in a hook mean the same repository.
       RESTIC_ENGINE_PROFILE: this.#used?.profile.files[0],
       RESTIC_ENGINE_REPOSITORY: this.#location,
@@ -115,10 +122,10 @@ export class Session {
     }
   }
 
-  async #writeMetrics(file: string, command: CommandUnknownOpts, exit: number): Promise<void> {
+  async #writeMetrics(file: string, exit: number): Promise<void> {
     const { writeMetrics } = await import('./metrics/write.ts');
     const labels = {
-      command: pathOf(command).join(' '),
+      command: this.#words.join(' '),
       host: hostname(),
       ...(this.#used && { profile: this.#used.profile.name }),
       ...(this.#location !== undefined && { repository: this.#location }),
@@ -130,10 +137,6 @@ export class Session {
       if (!(error instanceof Error)) throw error;
       process.stderr.write(`Warning: cannot write the metrics: ${error.message}\n`);
     }
-  }
-
-  #path(): string[] {
-    return this.#command === undefined ? [] : pathOf(this.#command);
   }
 
   /** Of the repository, without secrets; undefined where it cannot be told, which the command will complain of. */
@@ -150,6 +153,10 @@ export class Session {
       throw error;
     }
   }
+}
+
+function hasAny(hooks: Hooks): boolean {
+  return Object.values(hooks).some((list) => list.length > 0);
 }
 
 /** The words that call a command. */

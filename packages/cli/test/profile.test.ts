@@ -292,11 +292,14 @@ describe('sources', () => {
 exclude = ["all"]
 tag = "all"
 host = "all"
+exclude-caches = true
+no-scan = true
 [[backup.sources]]
 paths = "/one"
 exclude = ["one"]
 tag = "one"
-no-scan = true
+exclude-caches = false
+no-scan = false
 [[backup.sources]]
 name = "two"
 stdin-command = ["pg_dump", "app"]
@@ -310,8 +313,16 @@ files-from = "list"`,
     const before = { ...opts };
     const seen = session.sources.map((source) => ({ ...source, flags: source.withFlags(() => ({ ...opts })) }));
     expect(seen).toMatchObject([
-      { name: '/one', operands: ['/one'], flags: { exclude: ['one'], tag: ['given'], host: 'all', scan: false } },
-      { name: 'two', operands: ['pg_dump', 'app'], flags: { exclude: ['all'], stdinFilename: 'app.sql', scan: true } },
+      {
+        name: '/one',
+        operands: ['/one'],
+        flags: { exclude: ['one'], tag: ['given'], host: 'all', scan: true, excludeCaches: undefined },
+      },
+      {
+        name: 'two',
+        operands: ['pg_dump', 'app'],
+        flags: { exclude: ['all'], stdinFilename: 'app.sql', scan: false, excludeCaches: true },
+      },
       { name: 'stdin', operands: ['/bin/sh', '-c', 'pg_dump app | cat'], flags: { stdinFilename: 'stdin' } },
       { name: 'list', operands: [], flags: { filesFrom: ['list'] } },
     ]);

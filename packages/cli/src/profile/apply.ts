@@ -120,10 +120,9 @@ function timesOf(entry: Entry, key: string): string[] {
 function ownFlag(key: string, option: Option, entry: Entry, command: CommandUnknownOpts): () => void {
   const set = (value: unknown): void => void command.setOptionValueWithSource(option.attributeName(), value, 'config');
   if (!option.required) {
-    const [on] = timesOf(entry, key);
-    return () => {
-      if (on !== undefined) set(!option.negate);
-    };
+    const isOn = timesOf(entry, key).length > 0;
+    // commander keeps the opposite of a flag that begins with `no-`.
+    return () => set(option.negate ? !isOn : isOn || undefined);
   }
   const { parseArg } = option;
   const texts = valuesAt(entry, key, parseArg === collect);
