@@ -1,16 +1,26 @@
-// Tries to read the repository it is told of and says as JSON how that ended, how long it took, and the most memory it
+// Does something to the repository it is told of and says as JSON how that ended, how long it took, and the most memory it
 // needed. A program of its own, so that its memory can be limited and measured.
 import {
   EngineError,
   backup,
+  check,
+  copy,
   findNode,
+  initRepository,
   listKeys,
   listLocks,
   listSnapshots,
   localBackend,
+  memoryBackend,
   objects,
   openRepository,
+  prune,
   readFile,
+  recover,
+  repairIndex,
+  repairPacks,
+  repairSnapshots,
+  rewrite,
   walk,
 } from 'restic-engine';
 
@@ -30,6 +40,11 @@ async function readBlobs(repository) {
   }
 }
 
+async function damageIn(repository, readData) {
+  const { errors } = await check(repository, { readData });
+  if (errors.length > 0) throw new EngineError('corrupt', errors.map(({ message }) => message).join('\n'));
+}
+
 const actions = {
   open: () => undefined,
   keys: (repository) => listKeys(repository),
@@ -40,6 +55,23 @@ const actions = {
   find: async (repository) => {
     const indexed = await repository.loadIndex();
     for await (const { tree } of listSnapshots(repository)) await findNode(indexed, tree, 'file');
+  },
+  check: (repository) => damageIn(repository, false),
+  'check-data': (repository) => damageIn(repository, true),
+  prune: (repository) => prune(repository, { maxUnused: 0 }),
+  'repair-index': (repository) => repairIndex(repository),
+  'repair-index-all': (repository) => repairIndex(repository, { readAllPacks: true }),
+  'repair-packs': async (repository) => {
+    const packs = await Array.fromAsync(repository.list('data'), ({ name }) => name);
+    await repairPacks(repository, packs, { keepCopy: async () => undefined });
+  },
+  'repair-snapshots': (repository) => repairSnapshots(repository, { forget: true }),
+  recover: (repository) => recover(repository),
+  rewrite: (repository) => rewrite(repository, { exclude: ['nothing'], newHost: 'other' }),
+  copy: async (repository) => {
+    const target = memoryBackend();
+    await initRepository({ backend: target, password, kdf: { N: 16, r: 1, p: 1 } });
+    await copy(repository, await openRepository({ backend: target, password, workers: 0 }));
   },
 };
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, cpSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { chmodSync, cpSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { backup, objects } from 'restic-engine';
 import type { FileType } from 'restic-engine';
@@ -67,6 +67,26 @@ function enlarge(repo: string, type: FileType, size: number): void {
   }
 }
 
+const REFUSED = ['too-large', 'corrupt'] as const;
+
+const UPKEEP: readonly (readonly [type: FileType, what: string, codes: readonly string[]])[] = [
+  ['snapshot', 'prune', REFUSED],
+  ['snapshot', 'recover', ['success']],
+  ['snapshot', 'repair-snapshots', ['success']],
+  ['index', 'check', REFUSED],
+  ['index', 'repair-index', ['success']],
+  ['data', 'check-data', REFUSED],
+  ['data', 'repair-index', ['success']],
+  ['data', 'repair-index-all', ['success']],
+  ['data', 'repair-packs', REFUSED],
+  ['data', 'recover', ['success']],
+  ['data', 'copy', ['success']],
+];
+
+function removeLocks(repo: string): void {
+  for (const name of readdirSync(join(repo, FOLDERS.lock))) rmSync(join(repo, FOLDERS.lock, name));
+}
+
 describe('a file of a tebibyte', () => {
   const cases: readonly (readonly [type: FileType, what: string, codes: readonly string[]])[] = [
     ['config', 'open', ['too-large', 'corrupt']],
@@ -91,6 +111,18 @@ describe('a file of a tebibyte', () => {
     expect(mebibytes).toBeLessThan(MEMORY_MIB);
   });
 
+  it.for(UPKEEP)('as %s is no way to make upkeep run out of memory: %s', async ([type, what, codes], { sound }) => {
+    using folder = makeTempDir();
+    const repo = join(folder.path, 'repo');
+    cpSync(sound, repo, { recursive: true });
+    enlarge(repo, type, TEBIBYTE);
+    removeLocks(repo);
+    const { code, message, ms, mebibytes } = await read(repo, what);
+    expect(codes, message).toContain(code);
+    expect(ms).toBeLessThan(5000);
+    expect(mebibytes).toBeLessThan(MEMORY_MIB);
+  });
+
   it('as a pack with blobs of 4 GiB, says its index', async ({ sound }) => {
     using folder = makeTempDir();
     const repo = join(folder.path, 'repo');
@@ -105,9 +137,20 @@ describe('a file of a tebibyte', () => {
         await repository.saveFile('index', new TextEncoder().encode(liar));
       }
     }
-    for (const what of ['read', 'find']) {
+    removeLocks(repo);
+    for (const [what, codes] of [
+      ['read', REFUSED],
+      ['find', REFUSED],
+      ['check-data', REFUSED],
+      ['copy', REFUSED],
+      ['prune', REFUSED],
+      ['rewrite', ['success']],
+      ['repair-packs', REFUSED],
+      ['repair-snapshots', ['success']],
+      ['recover', ['success']],
+    ] as const) {
       const { code, message, ms, mebibytes } = await read(repo, what);
-      expect(['too-large', 'corrupt'], message).toContain(code);
+      expect(codes, message).toContain(code);
       expect(ms).toBeLessThan(5000);
       expect(mebibytes).toBeLessThan(MEMORY_MIB);
     }

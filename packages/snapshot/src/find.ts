@@ -60,8 +60,13 @@ export async function* listSnapshots(
   }
 }
 
-/** How a snapshot file may be damaged. */
+/** What is wrong with a snapshot file itself, rather than with the way to it. */
 const DAMAGES: ReadonlySet<Code> = new Set<Code>(['corrupt', 'too-large', 'unsupported']);
+
+/** Does the error of a load say that a snapshot is damaged? */
+export function isDamage(error: unknown): error is EngineError {
+  return EngineError.is(error) && DAMAGES.has(error.code);
+}
 
 async function loadUnlessBroken(
   repository: Repository,
@@ -71,7 +76,7 @@ async function loadUnlessBroken(
   try {
     return await loadSnapshot(repository, id, { signal });
   } catch (error) {
-    if (onBroken === undefined || !EngineError.is(error) || !DAMAGES.has(error.code)) throw error;
+    if (onBroken === undefined || !isDamage(error)) throw error;
     onBroken(id, error);
     return undefined;
   }

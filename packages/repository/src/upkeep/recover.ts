@@ -72,7 +72,7 @@ const USED = 4;
 /** it cannot be read. */
 const BROKEN = 8;
 
-/** What says that a tree is damaged, rather than the way to it. */
+/** What says that a tree or a snapshot is damaged, rather than the way to it. */
 const DAMAGE: ReadonlySet<Code> = new Set<Code>(['corrupt', 'not-found', 'out-of-range', 'too-large', 'unsupported']);
 
 /** Reads every tree there is. */
@@ -142,7 +142,7 @@ async function markSnapshots(
       mark(indexed, states, tree, USED);
     } catch (error) {
       throwIfAborted(signal);
-      if (!EngineError.is(error, 'corrupt')) throw error;
+      if (!EngineError.is(error) || !DAMAGE.has(error.code)) throw error;
       broken.push(name);
     }
   });

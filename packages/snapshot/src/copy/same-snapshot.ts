@@ -1,9 +1,9 @@
 /** Which snapshots are the same backup. */
-import { compareTimestamps, EngineError } from '@restic-engine/repo-format';
+import { compareTimestamps } from '@restic-engine/repo-format';
 import type { Call, Id, Snapshot } from '@restic-engine/repo-format';
 import { inParallel } from '@restic-engine/repository';
 import type { Repository } from '@restic-engine/repository';
-import { loadSnapshot } from '../find.ts';
+import { isDamage, loadSnapshot } from '../find.ts';
 import type { SnapshotEntry } from '../find.ts';
 
 /** Do both say the same but for what they came from? This is how restic's `copy` knows what it has copied already. */
@@ -46,7 +46,7 @@ export async function snapshotsByOrigin(repository: Repository, call: Call = {})
       add(id, snapshot);
       if (snapshot.original !== undefined && snapshot.original !== id) add(snapshot.original, snapshot);
     } catch (error) {
-      if (!EngineError.is(error, 'corrupt')) throw error;
+      if (!isDamage(error)) throw error;
     }
   });
   return found;
