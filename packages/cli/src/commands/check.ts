@@ -233,7 +233,7 @@ function tellHints(ui: Ui, hints: readonly CheckProblem[], sound: boolean): void
     ui.say('Mixed packs with tree and data blobs are non-critical, you can run `restic-engine prune` to correct this.');
   }
   const marked = hints.filter(({ kind }) => kind === 'pack-marked').length;
-  if (marked > 0) ui.say(`${marked} packs wait for their deletion by a \`restic-engine prune\`.`);
+  if (marked > 0) ui.say(`${marked} packs wait for their deletion by \`restic-engine prune --lock-free\`.`);
   if (orphaned > 0 && sound) {
     ui.say(`${orphaned} additional files were found in the repo, which likely contain duplicate data.`);
     ui.say('This is non-critical, you can run `restic-engine prune` to correct this.');
