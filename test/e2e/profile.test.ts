@@ -8,8 +8,10 @@ import { isAlive } from '../../packages/cli/test/alive.ts';
 import { messages, runProgram } from '../../packages/cli/test/program.ts';
 import { run as runHere } from '../../packages/cli/src/run.ts';
 import type { Run, RunOptions } from '../../packages/cli/test/program.ts';
+import { describeWithPeer } from '../peers/peers.ts';
+import { randomFrom } from '../support/random.ts';
 import { all, initAt, openAt } from '../support/repository.ts';
-import { PASSWORD } from '../support/restic.ts';
+import { PASSWORD, resticAt } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 
 interface Machine extends Disposable {
@@ -334,5 +336,35 @@ describe('metrics', () => {
     const { status, stderr } = await machine.run(GLOBAL, ['snapshots', '--metrics-file', 'no/such/folder']);
     expect(status).toBe(0);
     expect(stderr).toMatch(/^Warning: cannot write the metrics: ENOENT.*\n$/);
+  });
+});
+
+await describeWithPeer('restic', 'backups that share a lock and an index', (peer) => {
+  it('are whole for restic, also after one that was given up', async () => {
+    using machine = await makeMachine();
+    const restic = resticAt(peer, { repo: machine.repo });
+    const random = randomFrom(1);
+    for (let index = 0; index < 40; index++) {
+      writeFileSync(join(machine.path, 'one', `${index}.bin`), random.bytes(30_000));
+    }
+    await using repository = await openAt(machine.repo, { packSize: 2 ** 18 });
+    await using lock = await repository.lock();
+    const under = { lock, indexed: await repository.loadIndex() };
+    const source = files({ targets: [join(machine.path, 'one')] });
+    const enough = new AbortController();
+    let items = 0;
+    const onItem = (): void => {
+      items += 1;
+      if (items === 20) enough.abort();
+    };
+    await expect(backUp(repository, { source, under, signal: enough.signal, onItem })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    // restic's snapshot is newer than the index.
+    await restic.ok(['backup', join(machine.path, 'two')]);
+    await backUp(repository, { source, under });
+    await backUp(repository, { source: files({ targets: [join(machine.path, 'two')] }), under });
+    await restic.ok(['check', '--read-data', '--no-lock']);
+    expect(await snapshotsOf(machine.repo)).toHaveLength(3);
   });
 });
