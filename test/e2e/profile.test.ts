@@ -345,9 +345,9 @@ await describeWithPeer('restic', 'backups that share a lock and an index', (peer
     const restic = resticAt(peer, { repo: machine.repo });
     const random = randomFrom(1);
     for (let index = 0; index < 40; index++) {
-      writeFileSync(join(machine.path, 'one', `${index}.bin`), random.bytes(30_000));
+      writeFileSync(join(machine.path, 'one', `${index}.bin`), random.bytes(300_000));
     }
-    await using repository = await openAt(machine.repo, { packSize: 2 ** 18 });
+    await using repository = await openAt(machine.repo, { packSize: 2 ** 22 });
     await using lock = await repository.lock();
     const under = { lock, indexed: await repository.loadIndex() };
     const source = files({ targets: [join(machine.path, 'one')] });
@@ -355,7 +355,7 @@ await describeWithPeer('restic', 'backups that share a lock and an index', (peer
     let items = 0;
     const onItem = (): void => {
       items += 1;
-      if (items === 20) enough.abort();
+      if (items === 30) enough.abort();
     };
     await expect(backUp(repository, { source, under, signal: enough.signal, onItem })).rejects.toMatchObject({
       code: 'aborted',
