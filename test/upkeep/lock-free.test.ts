@@ -238,7 +238,7 @@ describe('a lock-free prune', () => {
     expect(await filesOf(store)).toEqual(before);
   });
 
-  it.each([{ unsafeRecoverNoFreeSpace: true }, { keepDeleteMs: -1 }, { lockFree: false }])(
+  it.each([{ unsafeRecoverNoFreeSpace: true }, { keepDeleteMs: -1 }, { lockFree: false }, { lock: false }])(
     'rejects %o',
     async (options) => {
       const { store } = await makeGarbage();

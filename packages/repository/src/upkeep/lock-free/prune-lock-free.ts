@@ -36,6 +36,7 @@ export async function pruneLockFree(repository: Repository, options: PruneOption
   const { signal, retryLockMs: retryMs, dryRun = false, keepDeleteMs = KEEP_DELETE_MS } = options;
   checkPruneOptions(repository, options);
   if (!(keepDeleteMs >= 0)) throw new EngineError('bad-request', 'keepDeleteMs cannot be negative');
+  if (options.lock === false && !dryRun) throw new EngineError('bad-request', 'only a dry run can do without a lock');
   if (dryRun) return run(repository, { ...options, keepDeleteMs, isHeld: () => true }, undefined);
   await refuseAppendOnly(repository, signal);
   const problems: string[] = [];
