@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { backup as backUp, files, listSnapshots } from 'restic-engine';
 import type { SnapshotEntry } from 'restic-engine';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { isAlive } from '../../packages/cli/test/alive.ts';
 import { messages, runProgram } from '../../packages/cli/test/program.ts';
 import { run as runHere } from '../../packages/cli/src/run.ts';
@@ -173,11 +173,13 @@ paths = ["one"]
     const under = { lock, indexed: await repository.loadIndex() };
     const save = async (name: string): Promise<number> =>
       (await backUp(repository, { source: files({ targets: [join(machine.path, name)] }), under })).summary.dataBlobs;
+    const loading = vi.spyOn(repository, 'loadIndex');
     expect(await save('one')).toBe(2);
     writeFileSync(join(machine.path, 'two/copy'), 'the content of one\n');
     // What the first stored is known without reading the index again, and one file was in both.
     expect(await save('two')).toBe(1);
     expect(await save('two')).toBe(0);
+    expect(loading).not.toHaveBeenCalled();
     // The lock is the caller's still.
     expect(readdirSync(join(machine.repo, 'locks'))).toHaveLength(1);
     await using other = await openAt(machine.repo, { workers: 0 });
