@@ -25,7 +25,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 // reasons. FORGET_POLICIES asks for more policies, RANDOM_SEED for other ones.
 
 const POLICIES = Number(process.env['FORGET_POLICIES'] ?? 1000);
-const SNAPSHOTS = 120;
+const SNAPSHOTS = 80;
 const ZONES = ['UTC', 'America/New_York', 'Europe/Berlin', 'Australia/Lord_Howe'] as const;
 type Zone = (typeof ZONES)[number];
 
@@ -201,9 +201,9 @@ async function compareInZone(peer: Peer, zone: Zone, count: number): Promise<{ g
       expect(await askOurs(repository, names, request), title).toEqual(theirs);
       if (theirs === undefined) ends.refused += 1;
       else ends.groups += Object.keys(theirs).length;
-      const turn = requests.length % 10;
+      const turn = requests.length % 20;
       if (turn === 0) await compareCommands(ask, [...words, '--json'], title);
-      else if (turn === 5) await compareCommands(ask, [...words, ...some(random, ['-v'], ['--compact'])], title);
+      else if (turn === 10) await compareCommands(ask, [...words, ...some(random, ['-v'], ['--compact'])], title);
     }
   };
   // While one waits for restic, another one may ask.

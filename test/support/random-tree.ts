@@ -85,8 +85,7 @@ export function randomTree(random: Random, isOdd: boolean): RandomTree {
     if (known !== undefined) return known;
     // Some that compress, some that do not.
     const length = 1 + random.int(3000);
-    const bytes =
-      random.int(2) === 0 ? random.bytes(length).subarray(0, length) : Buffer.alloc(length, random.int(250));
+    const bytes = random.int(2) === 0 ? random.bytes(length) : Buffer.alloc(length, random.int(250));
     contents.push(bytes);
     return bytes;
   };
@@ -169,7 +168,7 @@ export function randomTree(random: Random, isOdd: boolean): RandomTree {
     switch (random.int(3)) {
       case 0:
         // The content alone, as from a disk that decays.
-        return { node, folder, content: content?.map(() => blob()) };
+        return { node, folder, content: content?.map((part) => random.bytes(part.length)) };
       case 1:
         return { node: { ...node, ...other }, content, folder };
       default:
