@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backup, EngineError, forget, listSnapshots, localBackend, objects, prune } from 'restic-engine';
 import type { Id, Repository } from 'restic-engine';
-import { decodeIndex } from '@restic-engine/repo-format';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { CHEAPEST, readEverything } from '../support/damage.ts';
@@ -12,6 +11,7 @@ import { all, initAt, openAt } from '../support/repository.ts';
 import { resticAt } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { checkAll } from './repository.ts';
+import { packsNamed } from './waiting.ts';
 
 // Prunes beside three that back up all the time, one of them restic, in a real folder with real locks.
 
@@ -36,14 +36,7 @@ async function* slowly(): AsyncGenerator<{ path: string; content: Buffer }> {
 
 /** Packs that are in the index although they were marked: somebody brought them back, and no prune has seen it yet. */
 async function returnedPacks(repository: Repository): Promise<Id[]> {
-  const [named, marked] = [new Set<Id>(), new Set<Id>()];
-  for (const { name } of await all(repository.list('index'))) {
-    decodeIndex(await repository.loadFile('index', name), 2, {
-      pack: (id) => void named.add(id),
-      blob: () => undefined,
-      marks: ({ packs }) => packs.forEach(({ id }) => marked.add(id)),
-    });
-  }
+  const { named, marked } = await packsNamed(repository);
   return [...marked].filter((id) => named.has(id));
 }
 

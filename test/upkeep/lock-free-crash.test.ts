@@ -2,9 +2,10 @@ import { prune } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { filesOf, openStore, readEverything, storeOf } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
+import { all } from '../support/repository.ts';
 import { expectSurvival } from './deaths.ts';
 import { checkAll } from './repository.ts';
-import { LOCK_FREE, makeWaiting } from './waiting.ts';
+import { LOCK_FREE, makeWaiting, packsNamed } from './waiting.ts';
 
 // A lock-free prune may die between any two things it does, in either phase.
 
@@ -21,6 +22,10 @@ it('loses nothing when it dies at any call, and the next ones finish', async () 
     files,
     (repository) => prune(repository, LOCK_FREE),
     async (store) => {
+      // Whatever a file names is there.
+      const { named, marked } = await packsNamed(await openStore(store));
+      const stored = (await all(store.list('data'))).map(({ name }) => name);
+      expect(stored).toEqual(expect.arrayContaining([...named, ...marked]));
       // Everything but what waits for its return can be read at once.
       expect(await readEverything(await storeOf((await filesOf(store)).filter(without)))).toBe(expectedNow);
       await prune(await openStore(store), LOCK_FREE);

@@ -1,8 +1,8 @@
 /** Repositories in which packs wait for their deletion by a lock-free prune. */
 import { backup, listSnapshots, objects, prune, withFaults, wrap } from 'restic-engine';
-import type { Backend } from 'restic-engine';
+import type { Backend, Repository } from 'restic-engine';
 import type { FaultCall } from '@restic-engine/backends';
-import { encodeLock, encodeMarks } from '@restic-engine/repo-format';
+import { decodeIndex, encodeLock, encodeMarks } from '@restic-engine/repo-format';
 import type { Id } from '@restic-engine/repo-format';
 import { filesOf, openStore, storeOf } from '../support/damage.ts';
 import type { StoredFile } from '../support/damage.ts';
@@ -23,6 +23,19 @@ export function withEvent(store: Backend, when: (call: FaultCall) => boolean, ev
 export async function lockAs(store: Backend, pid: number, time: string = new Date().toISOString()): Promise<Id> {
   const lock = { time, exclusive: false, hostname: 'elsewhere', username: 'somebody', pid };
   return (await openStore(store)).saveFile('lock', encodeLock(lock));
+}
+
+/** Packs that index files name, as usual or as waiting for their deletion. */
+export async function packsNamed(repository: Repository): Promise<{ named: Set<Id>; marked: Set<Id> }> {
+  const found = { named: new Set<Id>(), marked: new Set<Id>() };
+  for (const { name } of await all(repository.list('index'))) {
+    decodeIndex(await repository.loadFile('index', name), 2, {
+      pack: (id) => void found.named.add(id),
+      blob: () => undefined,
+      marks: ({ packs }) => packs.forEach(({ id }) => found.marked.add(id)),
+    });
+  }
+  return found;
 }
 
 /** The files of a store that holds `files` and has gone through `work`. */
