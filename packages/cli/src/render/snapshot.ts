@@ -8,14 +8,15 @@ import { renderTable } from './table.ts';
 import type { Column } from './table.ts';
 import { canonicalTime, formatExactTime, formatLocalTime } from './time.ts';
 
-/** A snapshot as the JSON of its file, with times as restic writes them. */
+/** A snapshot as the JSON of its file, without members of other programs, and with times as restic writes them. */
 export function snapshotJson(engine: Engine, { summary, ...snapshot }: SnapshotEntry): string {
   const time = canonicalTime(snapshot.time);
   const times = summary && {
     backupStart: canonicalTime(summary.backupStart),
     backupEnd: canonicalTime(summary.backupEnd),
   };
-  const shown = { ...snapshot, time, ...(summary && { summary: { ...summary, ...times } }) };
+  const known = { unknown: undefined };
+  const shown = { ...snapshot, ...known, time, ...(summary && { summary: { ...summary, ...known, ...times } }) };
   return Buffer.from(engine.encodeSnapshot(shown)).toString();
 }
 
