@@ -117,6 +117,21 @@ describe('a lock-free prune', () => {
     await readEverything(store);
   });
 
+  it('returns what left the index in a run that died before it looked who was there', async () => {
+    const { store, forgotten } = await makeGarbage();
+    // Twice for its own lock, twice before it reads anything.
+    const when = ({ method, type }: FaultCall): boolean => method === 'list' && type === 'lock';
+    const dying = wrap(store, withFaults({ crash: { after: 4, when } }));
+    await expect(pruneAt(dying)).rejects.toMatchObject({ code: 'io' });
+    for (const { name } of await all(store.list('lock'))) await store.remove({ type: 'lock', name });
+    await store.save({ type: 'snapshot', name: forgotten.name }, [forgotten.bytes]);
+    await expect(readEverything(store)).rejects.toMatchObject({ code: 'not-found' });
+    const { lockFree } = await pruneAt(store);
+    expect(lockFree.deleted).toBe(0);
+    expect(lockFree.returned).toBeGreaterThan(0);
+    await readEverything(store);
+  });
+
   it('leaves alone what a backup under way has stored', async () => {
     const { store } = await makeGarbage();
     const repository = await openStore(store);
