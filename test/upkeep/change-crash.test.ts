@@ -1,6 +1,7 @@
 import {
   addKey,
   changePassword,
+  check,
   EngineError,
   forget,
   initRepository,
@@ -54,6 +55,15 @@ it('forgetting removes what is to go, and nothing else', async () => {
     expect(await snapshotsIn(store)).toEqual(['3', '4']);
   };
   await expectSurvival(await history, work, judge, { errors: true });
+}, 120_000);
+
+it('a check changes nothing', async () => {
+  const files = (await history).filter(({ type }) => type !== 'lock');
+  const work = (repository: Repository, signal?: AbortSignal): Promise<unknown> =>
+    check(repository, { readData: true, signal });
+  const judge = async (store: Backend): Promise<void> => expect(await filesOf(store)).toEqual(files);
+  // What cannot be read just now is among its findings.
+  await expectSurvival(files, work, judge, { errors: true });
 }, 120_000);
 
 describe('keys', () => {
