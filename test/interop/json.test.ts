@@ -8,6 +8,7 @@ import { describeWithPeer } from '../peers/peers.ts';
 import { runHere } from '../support/in-process.ts';
 import { initAt, openAt } from '../support/repository.ts';
 import { resticAt, resticCommand } from '../support/restic.ts';
+import type { Message } from '../support/restic.ts';
 import { SCHEMAS } from '../support/schemas.ts';
 import type { Schema } from '../support/schemas.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -128,6 +129,11 @@ async function tellKeys({ judge }: Teller, at: At): Promise<void> {
 /** A lock of this process keeps others out; one of a process that has ended is removed. */
 async function tellLocks({ judge, ids }: Teller, at: At): Promise<void> {
   const repository = await openAt(at('repo'), { workers: 0 });
+  // Other programs write more into snapshots than is told.
+  const [[latest]] = (await judge('snapshots', ['snapshots', '--latest', '1'])) as [[Message]];
+  const foreign = { ...latest, id: undefined, short_id: undefined, hostname: 'foreign', label: 'x' };
+  await repository.saveFile('snapshot', Buffer.from(JSON.stringify(foreign)));
+  await judge('snapshots', ['snapshots', '--host', 'foreign']);
   const lock = await repository.lock({ exclusive: true });
   const [id = ''] = await ids('locks');
   await judge('cat', ['cat', 'lock', id, '--no-lock']);
