@@ -230,7 +230,7 @@ await describeWithPeer('restic', 'forget beside restic', (peer) => {
       expect(refused).toBeLessThan(count / 2);
       expect(groups).toBeGreaterThan(count);
     },
-    Math.max(120_000, POLICIES * 200),
+    120_000 + POLICIES * 400,
   );
 
   it('prints the tables, the JSON and the refusals of restic', async () => {

@@ -31,6 +31,7 @@ export function startCli(defaults: ResticOptions): Cli {
       child.send({ words: args, env } satisfies CliRequest);
       return answer.promise;
     },
-    [Symbol.dispose]: () => void child.kill(),
+    // A command that a failed test left behind would end in good order first.
+    [Symbol.dispose]: () => void child.kill('SIGKILL'),
   };
 }

@@ -4,8 +4,7 @@ import { encodeSnapshot, parseTimestamp } from 'restic-engine';
 import type { Id, Repository, Snapshot, SnapshotSummary } from 'restic-engine';
 import { pick } from './random.ts';
 import type { Random } from './random.ts';
-import { randomTree } from './random-tree.ts';
-import type { RandomTree } from './random-tree.ts';
+import { RandomTree } from './random-tree.ts';
 
 export const HOSTS = ['alpha', 'beta', 'future', '', 'ünïcode <&>', '日本 é😀'] as const;
 export const PATHS = [
@@ -50,7 +49,7 @@ export async function fillRandomly(
   random: Random,
   options: RandomRepositoryOptions,
 ): Promise<RandomRepository> {
-  const tree = randomTree(random, options.odd ?? true);
+  const tree = new RandomTree(random, options.odd ?? true);
   const paths = new Set<string>();
   const trees = await withUpload(await repository.loadIndex(), {}, async (upload) => {
     const made: { id: Id; summary: SnapshotSummary }[] = [];

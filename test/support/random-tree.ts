@@ -1,4 +1,4 @@
-/** A folder that changes by chance from snapshot to snapshot, and is stored without being a folder on any disk. */
+/** Trees by chance, stored without being on any disk. */
 import { compareNames, encodeTree } from '@restic-engine/repo-format';
 import type { Upload } from '@restic-engine/repository';
 import type { Id, Node, NodeType, Timestamp } from 'restic-engine';
@@ -49,17 +49,6 @@ interface Folder {
   saved: Id | undefined;
 }
 
-export interface RandomTree {
-  /** Makes, changes, moves, replaces or removes something. */
-  change(): void;
-  /** Stores what the folder holds now; resolves with the id of the tree. */
-  save(upload: Upload): Promise<Id>;
-  /** Number of items, and bytes in files. */
-  totals(): { files: number; bytes: number };
-  /** Every path there is now, with a leading `/`. */
-  paths(): string[];
-}
-
 function randomTime(random: Random, isOdd: boolean): Timestamp {
   if (random.int(3) === 0) return pick(random, TIMES);
   const two = (below: number, from = 0): string => String(from + random.int(below)).padStart(2, '0');
@@ -68,37 +57,116 @@ function randomTime(random: Random, isOdd: boolean): Timestamp {
   return `${day}T${two(24)}:${two(60)}:${two(60)}${fraction}${pick(random, ['Z', isOdd ? '+00:00' : 'Z', '+01:00', '-05:00', '+05:45'])}`;
 }
 
-/** @param isOdd also what `check` complains of, nodes without a type, and what `rewrite` refuses, times not as Go writes them */
-export function randomTree(random: Random, isOdd: boolean): RandomTree {
-  const root: Folder = { items: new Map(), saved: undefined };
-  const contents: Uint8Array[] = [];
-  /** Nodes of files that others may be hard links to. */
-  const linkable: Item[] = [];
+/** A folder that changes by chance. */
+export class RandomTree {
+  readonly #random: Random;
+  readonly #isOdd: boolean;
+  readonly #root: Folder = { items: new Map(), saved: undefined };
+  readonly #contents: Uint8Array[] = [];
+  /** Files that others may be hard links to. */
+  readonly #linkable: Item[] = [];
 
-  const name = (): string => {
-    if (random.int(6) === 0) return pick(random, TRAP_NAMES);
-    return pick(random, STEMS) + pick(random, ENDS);
-  };
+  /** @param isOdd also what `check` complains of, nodes without a type, and what `rewrite` refuses, times not as Go writes them */
+  constructor(random: Random, isOdd: boolean) {
+    this.#random = random;
+    this.#isOdd = isOdd;
+    for (let i = 0; i < 12; i++) put(this.#root, this.#name(), this.#make(0));
+  }
 
-  const blob = (): Uint8Array => {
-    const known = contents[random.int(contents.length * 2 + 1)];
+  /** Makes, changes, moves, replaces or removes something. */
+  change(): void {
+    const { folder, depth } = this.#enter();
+    const known = [...folder.items.keys()];
+    const at = pick(this.#random, ['', ...known]);
+    const item = folder.items.get(at);
+    // A folder that has got large shrinks.
+    const kind = this.#random.int(known.length > 12 ? 8 : 6);
+    if (item === undefined || kind < 2) put(folder, this.#name(), this.#make(depth));
+    else if (kind < 4) put(folder, at, this.#alter(item));
+    else if (kind === 4) {
+      folder.items.delete(at);
+      put(this.#enter().folder, this.#random.int(2) === 0 ? at : this.#name(), item);
+    } else if (this.#random.int(2) === 0) put(folder, at, this.#make(depth));
+    else folder.items.delete(at);
+  }
+
+  /** Stores what the folder holds now; resolves with the id of the tree. */
+  save(upload: Upload): Promise<Id> {
+    return save(upload, this.#root);
+  }
+
+  /** Number of files, and bytes in them. */
+  totals(): { files: number; bytes: number } {
+    return totalsOf(this.#root);
+  }
+
+  /** Every path there is now, with a leading `/`. */
+  paths(): string[] {
+    return pathsOf(this.#root, '');
+  }
+
+  #name(): string {
+    const random = this.#random;
+    return random.int(6) === 0 ? pick(random, TRAP_NAMES) : pick(random, STEMS) + pick(random, ENDS);
+  }
+
+  #make(depth: number): Item {
+    const kind = this.#random.int(5);
+    if (kind < 3) return this.#makeFile();
+    return kind === 3 ? this.#makeOther() : this.#makeFolder(depth);
+  }
+
+  #makeFile(): Item {
+    const random = this.#random;
+    const first = this.#linkable[random.int(this.#linkable.length * 8 + 1)];
+    if (first !== undefined) return { ...first, node: { ...first.node, links: 2 } };
+    const content = Array.from({ length: pick(random, [0, 1, 1, 1, 2, 3, 9]) }, () => this.#blob());
+    const size = content.reduce((sum, part) => sum + part.length, 0);
+    const node = { name: '', ...this.#metadata('file'), size, links: 1 + random.int(2), content: [] };
+    this.#linkable.push({ node, content });
+    return { node, content };
+  }
+
+  #blob(): Uint8Array {
+    const random = this.#random;
+    const known = this.#contents[random.int(this.#contents.length * 2 + 1)];
     if (known !== undefined) return known;
     // Some that compress, some that do not.
     const length = 1 + random.int(3000);
     const bytes = random.int(2) === 0 ? random.bytes(length) : Buffer.alloc(length, random.int(250));
-    contents.push(bytes);
+    this.#contents.push(bytes);
     return bytes;
-  };
+  }
 
-  const metadata = (type: NodeType): Omit<Node, 'name' | 'content'> => {
-    const mtime = randomTime(random, isOdd);
-    const odd = random.int(8) === 0;
+  #makeOther(): Item {
+    const random = this.#random;
+    const type = pick<NodeType>(random, this.#isOdd ? [...OTHERS, 'irregular'] : OTHERS);
+    const isDevice = type === 'dev' || type === 'chardev';
+    const base: Node = { name: '', ...this.#metadata(type), content: null };
+    if (type === 'symlink') {
+      const linkTarget = pick(random, ['../away', '/etc/passwd', 'ü\u2028<', pick(random, TRAP_NAMES)]);
+      return { node: { ...base, links: 1, linkTarget } };
+    }
+    return { node: { ...base, ...(isDevice && { device: random.int(1e9), links: 1 }) } };
+  }
+
+  #makeFolder(depth: number): Item {
+    const folder: Folder = { items: new Map(), saved: undefined };
+    for (let left = this.#random.int(5); left > 0 && depth < 5; left--)
+      put(folder, this.#name(), this.#make(depth + 1));
+    return { node: { name: '', ...this.#metadata('dir'), content: null }, folder };
+  }
+
+  #metadata(type: NodeType): Omit<Node, 'name' | 'content'> {
+    const random = this.#random;
+    const mtime = randomTime(random, this.#isOdd);
+    const isRare = random.int(8) === 0;
     return {
       type,
-      mode: TYPE_BITS[type] + (odd ? random.int(512) + pick(random, [0, 2 ** 23, 2 ** 22, 2 ** 20]) : 0o644),
+      mode: TYPE_BITS[type] + (isRare ? random.int(512) + pick(random, [0, 2 ** 23, 2 ** 22, 2 ** 20]) : 0o644),
       mtime,
-      atime: odd ? randomTime(random, isOdd) : mtime,
-      ctime: odd ? randomTime(random, isOdd) : mtime,
+      atime: isRare ? randomTime(random, this.#isOdd) : mtime,
+      ctime: isRare ? randomTime(random, this.#isOdd) : mtime,
       uid: pick(random, [0, 0, 1000, 100_000, 4_294_967_294]),
       gid: pick(random, [0, 100, 1000]),
       user: pick(random, ['root', 'me', '', 'ü<&>']),
@@ -106,99 +174,43 @@ export function randomTree(random: Random, isOdd: boolean): RandomTree {
       inode: pick(random, [0, 1 + random.int(1e6), 1 + random.int(1e6), 2n ** 63n + BigInt(random.int(100))]),
       deviceId: pick(random, [0, 64_768, 64_768, 2n ** 64n - 3n]),
       ...(random.int(6) === 0 && {
-        extendedAttributes: ['user.a', 'user.ü', 'security.x'].slice(random.int(3)).map((key) => ({
-          name: key,
+        extendedAttributes: ['user.a', 'user.ü', 'security.x'].slice(random.int(3)).map((name) => ({
+          name,
           value: random.int(5) === 0 ? null : random.bytes(random.int(9)),
         })),
       }),
       ...(random.int(25) === 0 && { error: 'lstat: <gone>' }),
     };
-  };
+  }
 
-  const makeFile = (): Item => {
-    const first = linkable[random.int(linkable.length * 8 + 1)];
-    if (first !== undefined) return { ...first, node: { ...first.node, links: 2 } };
-    const content = Array.from({ length: pick(random, [0, 1, 1, 1, 2, 3, 9]) }, blob);
-    const size = content.reduce((sum, part) => sum + part.length, 0);
-    const file: Item = {
-      node: { name: '', ...metadata('file'), size, links: 1 + random.int(2), content: [] },
-      content,
-    };
-    linkable.push(file);
-    return file;
-  };
-
-  const makeOther = (): Item => {
-    const type = pick<NodeType>(random, isOdd ? [...OTHERS, 'irregular'] : OTHERS);
-    const isDevice = type === 'dev' || type === 'chardev';
-    const base: Node = { name: '', ...metadata(type), content: null };
-    if (type === 'symlink') {
-      const target = pick(random, ['../away', '/etc/passwd', 'ü\u2028<', pick(random, TRAP_NAMES)]);
-      return { node: { ...base, links: 1, linkTarget: target } };
-    }
-    return { node: { ...base, ...(isDevice && { device: random.int(1e9), links: 1 }) } };
-  };
-
-  const makeFolder = (depth: number): Item => {
-    const folder: Folder = { items: new Map(), saved: undefined };
-    for (let left = random.int(5); left > 0 && depth < 5; left--) put(folder, name(), make(depth + 1));
-    return { node: { name: '', ...metadata('dir'), content: null }, folder };
-  };
-
-  const make = (depth: number): Item => pick(random, [makeFile, makeFile, makeFile, makeOther, makeFolder])(depth);
-
-  const put = (folder: Folder, key: string, item: Item): void => {
-    folder.items.set(key, { ...item, node: { ...item.node, name: key } });
-  };
-
-  /** A folder by chance; all on the way to it count as changed. */
-  const enter = (): { folder: Folder; depth: number } => {
-    let folder = root;
-    for (let depth = 0; ; depth++) {
-      folder.saved = undefined;
-      const below = [...folder.items.values()].flatMap((item) => item.folder ?? []);
-      const next = random.int(4) === 0 ? undefined : below[random.int(below.length)];
-      if (next === undefined) return { folder, depth };
-      folder = next;
-    }
-  };
-
-  const alter = ({ node, content, folder }: Item): Item => {
-    const other = { ...metadata(node.type) };
-    switch (random.int(3)) {
+  #alter({ node, content, folder }: Item): Item {
+    const other = this.#metadata(node.type);
+    switch (this.#random.int(3)) {
       case 0:
         // The content alone, as from a disk that decays.
-        return { node, folder, content: content?.map((part) => random.bytes(part.length)) };
+        return { node, folder, content: content?.map((part) => this.#random.bytes(part.length)) };
       case 1:
         return { node: { ...node, ...other }, content, folder };
       default:
         return { node: { ...node, mtime: other.mtime, mode: other.mode }, content, folder };
     }
-  };
+  }
 
-  const change = (): void => {
-    const { folder, depth } = enter();
-    const known = [...folder.items.keys()];
-    const at = pick(random, ['', ...known]);
-    const item = folder.items.get(at);
-    // A folder that has got large shrinks.
-    const kind = random.int(known.length > 12 ? 8 : 6);
-    if (item === undefined || kind < 2) put(folder, name(), make(depth));
-    else if (kind < 4) put(folder, at, alter(item));
-    else if (kind === 4) {
-      folder.items.delete(at);
-      put(enter().folder, random.int(2) === 0 ? at : name(), item);
-    } else if (random.int(2) === 0) put(folder, at, make(depth));
-    else folder.items.delete(at);
-  };
+  /** A folder by chance; all on the way to it count as changed. */
+  #enter(): { folder: Folder; depth: number } {
+    let folder = this.#root;
+    for (let depth = 0; ; depth++) {
+      folder.saved = undefined;
+      const below = [...folder.items.values()].flatMap((item) => item.folder ?? []);
+      const next = this.#random.int(4) === 0 ? undefined : below[this.#random.int(below.length)];
+      if (next === undefined) return { folder, depth };
+      folder = next;
+    }
+  }
+}
 
-  for (let i = 0; i < 12; i++) put(root, name(), make(0));
-  return {
-    change,
-    save: (upload) => save(upload, root),
-    totals: () => totalsOf(root),
-    paths: () => pathsOf(root, ''),
-  };
+function put(folder: Folder, name: string, item: Item): void {
+  folder.items.set(name, { ...item, node: { ...item.node, name } });
 }
 
 async function save(upload: Upload, folder: Folder): Promise<Id> {
