@@ -114,9 +114,8 @@ function shapeOf({ status, stdout, stderr }: ResticRun, words: readonly string[]
  * found as many as it was asked for, it leaves a snapshot after each.
  */
 function placesShape(run: ResticRun, words: readonly string[]): unknown {
-  const kind = words.indexOf('--tree');
-  if (kind < 0 || run.status !== 0) return shapeOf(run, words);
-  const wanted = new Set(words.slice(kind + 1).filter((word) => !word.startsWith('-'))).size;
+  if (!words.includes('--tree') || run.status !== 0) return shapeOf(run, words);
+  const wanted = words.filter((word) => /^[0-9a-f]{8,}$/.test(word)).length;
   const left = new Set<string>();
   let found = 0;
   return (JSON.parse(run.stdout) as Message[]).filter(({ snapshot }) => {
