@@ -54,13 +54,15 @@ export async function tag(repository: Repository, options: TagOptions): Promise<
     const changed: ReplacedSnapshot[] = [];
     const failed: SnapshotFailure[] = [];
     let present: ReadonlyMap<Id, readonly SnapshotEntry[]> | undefined;
+    const gone = new Set<Id>();
     for (const snapshot of await selectSnapshots(repository, { ids, filter, onBroken, signal: lock.signal })) {
       const tags = newTags(snapshot.tags ?? [], options);
       if (tags === undefined) continue;
       present ??= await snapshotsByOrigin(repository, { signal: lock.signal });
-      const relatives = present.get(snapshot.original ?? snapshot.id) ?? [];
+      const relatives = (present.get(snapshot.original ?? snapshot.id) ?? []).filter(({ id }) => !gone.has(id));
       try {
         const after = await replace(repository, { snapshot, tags, relatives }, lock.signal);
+        gone.add(snapshot.id);
         changed.push({ before: snapshot.id, after });
       } catch (error) {
         if (!EngineError.is(error) || error.code === 'aborted') throw error;

@@ -59,13 +59,13 @@ export async function checkStructure(
   await walkTrees(indexed, roots, reached, visitor, { signal });
   for (const { tree, error } of broken) {
     const message = `tree ${tree}: ${sentenceOf(error)}`;
-    const pack = await damagedPack(indexed, tree, { signal });
+    const pack = error.code === 'corrupt' ? await damagedPack(indexed, tree, { signal }) : undefined;
     report({ kind: 'tree-broken', message, tree, ...(pack !== undefined && { pack }), ...failureOf(error) });
   }
   return reached;
 }
 
-/** The pack whose bytes are why a tree cannot be read; undefined when they are what was once stored. */
+/** The pack whose bytes are why a tree is corrupt; undefined when they are what was once stored. */
 async function damagedPack(indexed: IndexedRepository, tree: Id, call: Call): Promise<Id | undefined> {
   try {
     await indexed.loadBlob('tree', tree, call);
