@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
@@ -71,6 +71,26 @@ await describeWithPeer('restic', 'damage at the command line', (peer) => {
       expect(own.status).not.toBe(0);
       expect(own.stderr).toMatch(/^Fatal: /m);
       expect(own.stderr).not.toMatch(/^ +at /m);
+    }
+  });
+
+  it('of a lock is in the way until all locks are removed', async () => {
+    using folder = makeTempDir();
+    const [repo, other] = [join(folder.path, 'ours'), join(folder.path, 'theirs')];
+    const lock = { type: 'lock', name: 'ab'.repeat(32), bytes: Buffer.from('no lock') } as const;
+    await copyToFolder([...(await history), lock], repo);
+    cpSync(repo, other, { recursive: true });
+    using cli = startCli({ repo });
+    const restic = resticAt(peer, { repo: other });
+    for (const [words, left] of [
+      [['unlock'], 1],
+      [['snapshots', '--no-lock'], 1],
+      [['unlock', '--remove-all'], 0],
+      [['check'], 0],
+    ] as const) {
+      const [own, theirs] = await Promise.all([cli.run(words), restic.run(words)]);
+      expect(own.status, `${words.join(' ')}\n${own.stderr}`).toBe(theirs.status);
+      for (const path of [repo, other]) expect(readdirSync(join(path, 'locks')), words.join(' ')).toHaveLength(left);
     }
   });
 
