@@ -123,16 +123,16 @@ function randomRequest(random: Random, { version }: Kind): Request {
     words.push(flag, ...(word === undefined ? [] : [word]));
   };
   const share = (100 * random.int(1000)) / 2500;
-  const bytes = random.int(8 * MiB);
+  const bytes = random.int(3 * MiB);
   const unused = random.int(6);
   if (unused === 1) wish('maxUnused', '--max-unused', 0, '0');
   if (unused === 2) wish('maxUnused', '--max-unused', `${share}%`, `${share}%`);
   if (unused === 3) wish('maxUnused', '--max-unused', bytes, String(bytes));
   if (unused === 4) wish('maxUnused', '--max-unused', (bytes >> 10) << 10, `${bytes >> 10}K`);
   if (unused === 5) wish('maxUnused', '--max-unused', 'unlimited', 'unlimited');
-  const most = random.int(20 * MiB);
-  if (random.int(4) === 0) wish('maxRepackSize', '--max-repack-size', most, String(most));
-  if (random.int(6) === 0) wish('repackCacheableOnly', '--repack-cacheable-only', true);
+  const most = random.int(8 * MiB);
+  if (random.int(3) === 0) wish('maxRepackSize', '--max-repack-size', most, String(most));
+  if (random.int(12) === 0) wish('repackCacheableOnly', '--repack-cacheable-only', true);
   const isLimited = limits.maxRepackSize !== undefined;
   // Which packs restic takes first of those without unused data (small ones, uncompressed ones) depends on the order of
   // a hash table: that shows where it may not take all of them.
@@ -169,7 +169,7 @@ async function pruneBoth(peer: Peer, folder: string, random: Random, kind: Kind,
     rmSync(path, { recursive: true, force: true });
     copyRepository(origin, path);
   }
-  const keepOneIn = 1 + random.int(5);
+  const keepOneIn = 2 + random.int(4);
   for (const name of readdirSync(join(origin, 'snapshots'))) {
     if (random.int(keepOneIn) > 0) for (const path of [ours, theirs]) unlinkSync(join(path, 'snapshots', name));
   }

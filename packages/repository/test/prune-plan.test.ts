@@ -129,6 +129,18 @@ describe('the plan', () => {
     expect(plan(packs, used, { repackSmallerThan: MiB / 2 }).repack).toEqual([]);
   });
 
+  it('takes packs for small beside those of which there are 97 in 100', () => {
+    const packs = (small: number, large: number): Blob[][] =>
+      Array.from({ length: small + large }, (_, i) => [data(i, (i < small ? 7 : 10) * MiB)]);
+    const repacked = (small: number, large: number): number => {
+      const made = packs(small, large);
+      const used = made.flat().map(({ name }) => name);
+      return plan(made, used, {}).repack.length;
+    };
+    expect(repacked(12, 388)).toBe(12);
+    expect(repacked(13, 387)).toBe(0);
+  });
+
   it('rewrites mixed packs and trees that are not compressed, whatever is unused', () => {
     const raw = (type: BlobType, name: number): Blob => ({ name, type, length: 5 * MiB, uncompressed: true });
     const packs = [
