@@ -5,10 +5,9 @@ import { stripVTControlCharacters } from 'node:util';
 import { backup, files } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { displayWidth } from '../../packages/cli/src/render/width.ts';
-import { runHere } from '../support/in-process.ts';
+import { startCli } from '../support/cli.ts';
 import { CHEAPEST } from '../support/damage.ts';
 import { initAt, openAt } from '../support/repository.ts';
-import { resticCommand } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import type { TempDir } from '../support/temp-dir.ts';
 import { onTerminal } from '../support/terminal.ts';
@@ -77,8 +76,8 @@ it('fits tables into the terminal, and keeps them whole elsewhere', async () => 
   const tags = first.map((line) => cellAt(line, from, to ?? 0)).join('');
   expect(tags).toBe(TAGS.join(','));
 
-  const { args, env } = resticCommand(['snapshots'], { repo: place.repo, env: { TZ: 'UTC' } });
-  const { stdout } = await runHere(args, env);
+  using cli = startCli({ repo: place.repo });
+  const { stdout } = await cli.run(['snapshots']);
   expect(stdout).toContain(`${TAGS.join(',')}  ${join(place.path, 'data/sub')}`);
   expect(stdout).toContain(HOST);
 });
@@ -117,8 +116,8 @@ it('shows names without letting them speak to the terminal', async () => {
   expect(text[1]).toContain(String.raw`"a-long-name.of-a-host.example\x1b[31m"`);
 
   // Programs get the bytes.
-  const { args, env } = resticCommand(['ls', 'latest'], { repo: place.repo });
-  expect((await runHere(args, env)).stdout).toContain(EVIL);
+  using cli = startCli({ repo: place.repo });
+  expect((await cli.run(['ls', 'latest'])).stdout).toContain(EVIL);
 });
 
 it('has colors where they are wanted, and no escapes on a dumb terminal', async () => {

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
-import { runHere } from '../support/in-process.ts';
+import { startCli } from '../support/cli.ts';
 import { initAt, openAt } from '../support/repository.ts';
 import { resticAt, resticCommand } from '../support/restic.ts';
 import type { Message } from '../support/restic.ts';
@@ -26,13 +26,6 @@ const SLOWLY = ['--limit-upload', '200', '--limit-download', '200'];
 const UNSEEN = ['backup source', 'errors source_error', 'errors warning'];
 
 type At = (name: string) => string;
-
-function ours(at: At): Witness {
-  return createWitness('ours', (words, repo) => {
-    const { args, env } = resticCommand(words, { repo: at(repo), cache: at('cache'), env: OFTEN });
-    return runHere(args, env);
-  });
-}
 
 /** A folder with all kinds of entries, changed when called again. */
 function makeData(at: At, extra = ''): void {
@@ -192,12 +185,8 @@ async function tellDamage({ judge, ids }: Teller, at: At): Promise<void> {
 }
 
 /** Mends what {@link tellDamage} left. */
-async function tellRepairs({ judge, ids }: Teller, at: At): Promise<void> {
-  const cwd = process.cwd();
-  mkdirSync(at('copies'));
-  process.chdir(at('copies'));
+async function tellRepairs({ judge, ids }: Teller): Promise<void> {
   await judge('repair-packs', ['repair', 'packs', ...(await ids('packs'))]);
-  process.chdir(cwd);
   await judge('repair-index', ['repair', 'index', '--read-all-packs']);
   await judge('repair-snapshots', ['repair', 'snapshots', '--dry-run']);
   await judge('repair-snapshots', ['repair', 'snapshots', '--forget']);
@@ -259,13 +248,16 @@ async function tellAll(witness: Witness, at: At): Promise<Teller> {
 it('ours prints what the schemas say, and every message they know', { timeout: 300_000 }, async () => {
   using dir = makeTempDir();
   const at: At = (name) => join(dir.path, name);
-  const witness = ours(at);
+  // Repairs leave copies in the current folder.
+  mkdirSync(at('copies'));
+  using cli = startCli({ repo: at('repo'), cache: at('cache'), env: OFTEN, cwd: at('copies') });
+  const witness = createWitness('ours', (words, repo) => cli.run(words, { repo: at(repo) }));
   const teller = await tellAll(witness, at);
   await tellOurs(teller, at);
   await tellServer(witness, 'mount', ['mount'], at);
   await tellServer(witness, 'serve', ['serve', '--no-auth', '--listen', '127.0.0.1:0'], at);
   await tellDamage(teller, at);
-  await tellRepairs(teller, at);
+  await tellRepairs(teller);
   const unseen = knownKinds().filter((kind) => !witness.kinds().has(kind));
   expect(unseen).toEqual(UNSEEN);
   expect(witness.mutate()).toBeGreaterThan(1000);
