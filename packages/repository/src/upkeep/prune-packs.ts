@@ -15,7 +15,7 @@ export interface PackUse {
   usedBytes: number;
   unusedBytes: number;
   /** Blobs in it that are in use and have other copies. */
-  readonly duplicates: number;
+  duplicates: number;
   /** It stays as it is, whatever is in it. */
   fixed?: boolean;
 }
@@ -44,15 +44,11 @@ const LAST_COPY = 0;
  * interrupted prune leaves behind, then in one that is needed anyway. Only packs of which `counts` says so are there.
  */
 export function usageOf(table: BlobTable, reached: Uint8Array, counts: (pack: Id) => boolean = () => true): Usage {
-  const copies = new Uint8Array(table.size);
-  for (const { type, id, pack } of table.entries()) {
-    const number = table.numberOf(type, id);
-    if (reached[number] === 1 && counts(pack)) copies[number] = Math.min((copies[number] ?? 0) + 1, MOST_COPIES);
-  }
+  const copies = countCopies(table, reached, counts);
   const packs: PackUse[] = [];
   const usage = { packs, used: none(), duplicate: none(), unused: none() };
   for (const { pack, blobs } of table.byPack(counts)) {
-    const use: PackUse & { duplicates: number } = {
+    const use: PackUse = {
       id: pack,
       type: typeOf(blobs),
       uncompressed: blobs.some(({ uncompressedLength }) => uncompressedLength === 0),
@@ -75,6 +71,16 @@ export function usageOf(table: BlobTable, reached: Uint8Array, counts: (pack: Id
   }
   if (usage.duplicate.blobs > 0) chooseCopies(table, reached, copies, usage);
   return usage;
+}
+
+/** For each number of a needed blob, how many packs have it. */
+function countCopies(table: BlobTable, reached: Uint8Array, counts: (pack: Id) => boolean): Uint8Array {
+  const copies = new Uint8Array(table.size);
+  for (const { type, id, pack } of table.entries()) {
+    const number = table.numberOf(type, id);
+    if (reached[number] === 1 && counts(pack)) copies[number] = Math.min((copies[number] ?? 0) + 1, MOST_COPIES);
+  }
+  return copies;
 }
 
 function typeOf(blobs: readonly { readonly type: BlobType }[]): PackUse['type'] {
