@@ -12,7 +12,7 @@ import type { Cli } from '../support/cli.ts';
 import { expectSameValue } from '../support/difference.ts';
 import { both, makePrograms } from '../support/programs.ts';
 import type { Programs } from '../support/programs.ts';
-import { pick, randomFrom, SEED, some } from '../support/random.ts';
+import { pick, randomFrom, SEED } from '../support/random.ts';
 import type { Random } from '../support/random.ts';
 import { fillRandomly, HOSTS, PATHS } from '../support/random-repository.ts';
 import type { RandomRepository } from '../support/random-repository.ts';
@@ -201,9 +201,9 @@ async function compareInZone(peer: Peer, zone: Zone, count: number): Promise<{ g
       expect(await askOurs(repository, names, request), title).toEqual(theirs);
       if (theirs === undefined) ends.refused += 1;
       else ends.groups += Object.keys(theirs).length;
-      const turn = requests.length % 20;
-      if (turn === 0) await compareCommands(ask, [...words, '--json'], title);
-      else if (turn === 10) await compareCommands(ask, [...words, ...some(random, ['-v'], ['--compact'])], title);
+      const left = requests.length;
+      if (left % 20 === 0) await compareCommands(ask, [...words, '--json'], title);
+      else if (left % 20 === 10) await compareCommands(ask, [...words, left % 40 === 10 ? '-v' : '--compact'], title);
     }
   };
   // While one waits for restic, another one may ask.

@@ -57,7 +57,7 @@ async function makePlace(peer: Peer, salt: number): Promise<Place> {
     cli,
     restic: resticAt(peer, { repo, cwd: dir.path }),
     random,
-    snapshots: await all(listSnapshots(repository)),
+    snapshots: (await all(listSnapshots(repository))).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
     // What is no UTF-8 cannot be an argument.
     paths: paths.filter((path) => path.isWellFormed()),
     blobs: idsOf('data').toSorted(),
@@ -102,7 +102,9 @@ async function expectAlike(
 /** Text as it is, JSON parsed; of what goes wrong only that it does. */
 function shapeOf({ status, stdout, stderr }: ResticRun, words: readonly string[]): unknown {
   if (status !== 0) return { status, isTold: stderr !== '' };
-  if (words.includes('--ncdu')) return { stderr, value: parseExact(stdout) };
+  // Some characters have escapes for restic; the lines begin alike.
+  const indents = stdout.split('\n').map((line) => line.search(/[^ ]|$/));
+  if (words.includes('--ncdu')) return { stderr, value: parseExact(stdout), indents };
   // restic has a name for the zone of a snapshot if it is that of the machine.
   const text = stdout.replace(/^(snapshot .* [-+]\d{4}) \S+ by/, '$1 by');
   if (!words.includes('--json')) return { stderr, lines: text.split('\n') };
