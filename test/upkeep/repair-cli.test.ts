@@ -9,7 +9,8 @@ import { resticAt, resticCommand } from '../support/restic.ts';
 import type { ResticRun } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { damageOf, DAMAGES } from './damages.ts';
-import { copyToFolder, makeHistory, packsByType } from './repository.ts';
+import { placeOf } from './damaging.ts';
+import { copyToFolder, makeHistory } from './repository.ts';
 
 // The commands that repair, beside restic's: what they print, and that the commands which check prints mend the damage.
 
@@ -102,7 +103,7 @@ await describeWithPeer('restic', 'the repairs of the command line', (peer) => {
     using folder = makeTempDir();
     const [repo, other] = [join(folder.path, 'repo'), join(folder.path, 'other')];
     const store = await storeOf(await history);
-    const pack = (await packsByType(store)).data[0]!;
+    const { pack } = await placeOf(store, 3, '/a/b/today');
     await damageOf('a flipped bit in a blob').make(store);
     await copyToFolder(await filesOf(store), repo);
     cpSync(repo, other, { recursive: true });
