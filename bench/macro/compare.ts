@@ -6,11 +6,33 @@ import { compareTrees } from '../../demo/tree.ts';
 import type { DataSet } from '../data.ts';
 import { figuresOf, noRuns } from './figures.ts';
 import type { Figures } from './figures.ts';
+import { halve } from './halve.ts';
+import { primitiveSeconds } from './limit.ts';
 import { PASSWORD, type Program } from './programs.ts';
-import type { Measured } from './spawn.ts';
 
-export const OPERATIONS = ['first backup', 'unchanged backup', 'backup --force', 'restore'] as const;
-export type Operation = (typeof OPERATIONS)[number];
+/** In the order in which they are run; each finds what those before it left. */
+const ARGUMENTS = {
+  'first backup': (_, { folder }) => ['backup', folder],
+  'unchanged backup': (_, { folder }) => ['backup', folder],
+  'backup --force': (_, { folder }) => ['backup', '--force', folder],
+  restore: (place, { folder }) => ['restore', `latest:${folder}`, '--target', place.restored],
+  snapshots: () => ['snapshots'],
+  ls: () => ['ls', 'latest'],
+  find: () => ['find', '*9.txt'],
+  stats: () => ['stats'],
+  check: () => ['check'],
+  'check --read-data': () => ['check', '--read-data'],
+  prune: () => ['prune', '--max-unused', '0'],
+} satisfies Record<string, (place: Place, data: DataSet) => readonly string[]>;
+
+export type Operation = keyof typeof ARGUMENTS;
+export const OPERATIONS = Object.keys(ARGUMENTS) as readonly Operation[];
+
+/** Where one program has its things. */
+interface Place {
+  readonly repository: string;
+  readonly restored: string;
+}
 
 export interface SetResult {
   readonly set: string;
@@ -20,6 +42,8 @@ export interface SetResult {
   readonly figures: Figures<Operation>;
   /** Bytes of the repository after the first backup. */
   readonly storedBytes: Readonly<Record<Program['name'], number>>;
+  /** Processor time of the primitives alone for the first backup. */
+  readonly primitiveSeconds: number;
 }
 
 /** The same cost of opening the key for both; small beside the operations. */
@@ -42,34 +66,40 @@ export async function compare(
   const stored = { 'restic-engine': 0, restic: 0 };
   for (let run = 0; run < runs; run++) {
     const turn = run % 2 === 0 ? both : both.toReversed();
-    for (const program of turn) await cp(template, repositoryOf(program, folder), { recursive: true });
+    for (const program of turn) await cp(template, placeOf(program, folder).repository, { recursive: true });
     for (const operation of OPERATIONS) {
       for (const program of turn) {
         onStep(`${data.name}, run ${run + 1} of ${runs}: ${operation} by ${program.name}`);
-        measured[operation][program.name].push(await perform(program, operation, data, folder));
-        if (operation === 'first backup') stored[program.name] = await sizeOf(repositoryOf(program, folder));
+        const place = placeOf(program, folder);
+        if (operation === 'prune') await halve(place.repository);
+        const args = ARGUMENTS[operation](place, data);
+        measured[operation][program.name].push(await program.run(['--repo', place.repository, ...args]));
+        if (operation === 'first backup') stored[program.name] = await sizeOf(place.repository);
         if (operation === 'restore') await checkRestored(program, data, folder, run, onStep);
       }
+      if (run === 0 && operation === 'restore') await checkRepository(both, data, folder, onStep);
     }
-    if (run === 0) await checkRepository(both, data, folder, onStep);
-    for (const program of both) await rm(repositoryOf(program, folder), { recursive: true });
+    if (run === 0) await checkPruned(both, folder);
+    for (const program of both) await rm(placeOf(program, folder).repository, { recursive: true });
   }
   await rm(template, { recursive: true });
   const { name, about, files, bytes } = data;
-  return { set: name, about, files, bytes, figures: figuresOf(OPERATIONS, measured), storedBytes: stored };
+  onStep(`${name}: the primitives alone`);
+  return {
+    set: name,
+    about,
+    files,
+    bytes,
+    figures: figuresOf(OPERATIONS, measured),
+    storedBytes: stored,
+    primitiveSeconds: primitiveSeconds(data.folder),
+  };
 }
 
-const repositoryOf = (program: Program, folder: string): string => join(folder, `repository-${program.name}`);
-const restoredBy = (program: Program, folder: string): string => join(folder, `restored-${program.name}`);
-
-async function perform(program: Program, operation: Operation, data: DataSet, folder: string): Promise<Measured> {
-  const repository = ['--repo', repositoryOf(program, folder)];
-  if (operation === 'restore') {
-    return program.run([...repository, 'restore', `latest:${data.folder}`, '--target', restoredBy(program, folder)]);
-  }
-  const force = operation === 'backup --force' ? ['--force'] : [];
-  return program.run([...repository, 'backup', ...force, data.folder]);
-}
+const placeOf = ({ name }: Program, folder: string): Place => ({
+  repository: join(folder, `repository-${name}`),
+  restored: join(folder, `restored-${name}`),
+});
 
 /** The first restore of each program is compared byte by byte; all must have left the right number of entries. */
 async function checkRestored(
@@ -79,7 +109,7 @@ async function checkRestored(
   run: number,
   onStep: (step: string) => void,
 ): Promise<void> {
-  const restored = restoredBy(program, folder);
+  const { restored } = placeOf(program, folder);
   if (run === 0) {
     onStep(`${data.name}: comparing what ${program.name} restored`);
     const { differences } = await compareTrees(data.folder, restored, new AbortController().signal);
@@ -99,7 +129,7 @@ async function checkRepository(
   folder: string,
   onStep: (step: string) => void,
 ): Promise<void> {
-  const repository = ['--repo', repositoryOf(ours, folder)];
+  const repository = ['--repo', placeOf(ours, folder).repository];
   onStep(`${data.name}: restic checks what restic-engine stored`);
   await restic.run([...repository, 'check', '--read-data']);
   const target = join(folder, 'restored-by-the-other');
@@ -108,6 +138,16 @@ async function checkRepository(
   const { differences } = await compareTrees(data.folder, target, new AbortController().signal);
   if (differences.length > 0) throw new Error(`restic restores something else: ${differences.slice(0, 5).join('; ')}`);
   await rm(target, { recursive: true });
+}
+
+/** Both have removed the same, and each finds what the other left complete. */
+async function checkPruned([ours, restic]: readonly [Program, Program], folder: string): Promise<void> {
+  const [own, other] = [placeOf(ours, folder).repository, placeOf(restic, folder).repository];
+  await restic.run(['--repo', own, 'check']);
+  await ours.run(['--repo', other, 'check']);
+  const [size, otherSize] = [await sizeOf(own), await sizeOf(other)];
+  if (size > otherSize * 1.05)
+    throw new Error(`after prune there are ${size} bytes by restic-engine, ${otherSize} by restic`);
 }
 
 async function sizeOf(folder: string): Promise<number> {

@@ -5,9 +5,9 @@ import type { Figure } from './figures.ts';
 const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
 /** Rows for each operation: medians of both programs and how many times faster ours is. */
-export function table(results: readonly SetResult[]): string {
+export function table(results: readonly SetResult[], cores: number): string {
   const lines: string[] = [];
-  for (const { about, files, bytes, figures, storedBytes } of results) {
+  for (const { about, files, bytes, figures, storedBytes, primitiveSeconds } of results) {
     lines.push(`${about} (${files.toLocaleString('en-US')} files, ${mib(bytes)} MiB)`, '');
     lines.push('                    restic-engine                     restic                            restic ÷ ours');
     lines.push('operation           time s  cpu s   MiB/s  peak MiB   time s  cpu s   MiB/s  peak MiB   time  cpu');
@@ -17,7 +17,13 @@ export function table(results: readonly SetResult[]): string {
     }
     const { 'restic-engine': ours, restic } = storedBytes;
     const share = ((ours / restic) * 100).toFixed(1);
-    lines.push(`stored: ${mib(ours)} MiB by restic-engine, ${mib(restic)} MiB by restic (${share} %)`, '');
+    lines.push(`stored: ${mib(ours)} MiB by restic-engine, ${mib(restic)} MiB by restic (${share} %)`);
+    const limit = primitiveSeconds / cores;
+    const reached = ((limit / figures['first backup']['restic-engine'].seconds) * 100).toFixed(0);
+    lines.push(
+      `the primitives alone need ${limit.toFixed(2)} s on ${cores} cores: the first backup reaches ${reached} %`,
+      '',
+    );
   }
   return lines.join('\n');
 }

@@ -38,7 +38,7 @@ export async function macro({ form, runs, sets }: MacroOptions): Promise<void> {
   }
   step('');
   console.log(`${versions}, ${place}, medians of ${runs} alternating runs\n${machineLine(facts)}\n`);
-  console.log(table(results));
+  console.log(table(results, facts.cores));
   await saveResult(
     `macro-${form}`,
     { versions, place, runs, machine: facts, results },

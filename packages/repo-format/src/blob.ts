@@ -2,7 +2,7 @@
 import { compressToScratch, decompress, MAX_PLAIN_BYTES, type Compression } from './compress/zstd.ts';
 import { nodePrimitives } from './crypto/node-primitives.ts';
 import type { Primitives } from './crypto/primitives.ts';
-import type { Sealer } from './crypto/seal.ts';
+import { SEAL_OVERHEAD, type Sealer } from './crypto/seal.ts';
 import { EngineError } from './errors.ts';
 import type { Id } from './id.ts';
 import type { BlobType, PackEntry } from './pack/entry.ts';
@@ -18,12 +18,15 @@ export interface SealedBlob {
   readonly uncompressedLength: number;
 }
 
+/** Memory of at least `length` bytes for one sealed blob, which begins at its start. */
+export type Room = (length: number) => Uint8Array<ArrayBuffer>;
+
 export interface BlobCodec {
   /**
-   * Seals `plain`, which stays the caller's; `id` spares the hashing where it is known. Throws `too-large`, and
-   * `corrupt` when verifying shows that memory or processor failed.
+   * Seals `plain`, which stays the caller's; `id` spares the hashing where it is known, and `room` says where the sealed
+   * bytes go, which otherwise have a buffer of their own. Throws `too-large`, and `corrupt` when verifying shows that memory or processor failed.
    */
-  seal(type: BlobType, plain: Uint8Array, id?: Id): SealedBlob;
+  seal(type: BlobType, plain: Uint8Array, id?: Id, room?: Room): SealedBlob;
   /** The plain bytes, verified to be those of `entry.id`. Throws `corrupt`, or `too-large` for an absurd length. */
   open(entry: BlobEntry, sealed: Uint8Array): Uint8Array<ArrayBuffer>;
   /** The same in memory that the next call of this codec overwrites: for those who are done with it by then. */
@@ -32,7 +35,7 @@ export interface BlobCodec {
    * Seals what `from` opens, compressed or not as it is stored there: the costly part of sealing is spared. Throws
    * `corrupt` unless it is the blob of `entry.id`.
    */
-  reseal(entry: BlobEntry, sealed: Uint8Array, from: Pick<Sealer, 'open'>): SealedBlob;
+  reseal(entry: BlobEntry, sealed: Uint8Array, from: Pick<Sealer, 'open'>, room?: Room): SealedBlob;
 }
 
 /** What a sealed blob is expected to be. */
@@ -80,21 +83,22 @@ export function createBlobCodec(options: BlobCodecOptions): BlobCodec {
     throw new EngineError('corrupt', 'a blob does not have the content its id names', { id, type });
   }
 
-  function seal(type: BlobType, plain: Uint8Array, id: Id = primitives.sha256(plain)): SealedBlob {
+  function seal(type: BlobType, plain: Uint8Array, id: Id = primitives.sha256(plain), room?: Room): SealedBlob {
     if (plain.length > MAX_PLAIN_BYTES)
       throw new EngineError('too-large', 'a blob is too large', { length: plain.length });
     // Compressed whether it shrinks or not: restic does so, and its prune repacks trees that are not.
     const compressed = version === 2 && plain.length > 0 && (type === 'tree' || compression !== 'off');
-    const bytes = sealer.seal(compressed ? compressToScratch(plain, compression) : plain);
+    const stored = compressed ? compressToScratch(plain, compression) : plain;
+    const bytes = sealer.seal(stored, room?.(stored.length + SEAL_OVERHEAD));
     const blob: SealedBlob = { id, type, bytes, uncompressedLength: compressed ? plain.length : 0 };
     if (verify) peek(blob, bytes);
     return blob;
   }
 
-  function reseal(entry: BlobEntry, sealed: Uint8Array, from: Pick<Sealer, 'open'>): SealedBlob {
+  function reseal(entry: BlobEntry, sealed: Uint8Array, from: Pick<Sealer, 'open'>, room?: Room): SealedBlob {
     const { id, type, uncompressedLength } = entry;
     const stored = from.open(sealed, storedScratch.take(sealed.length));
-    const bytes = sealer.seal(stored);
+    const bytes = sealer.seal(stored, room?.(stored.length + SEAL_OVERHEAD));
     // Both ways show whether it is the right blob; the longer one also whether it was sealed well.
     if (verify) peek(entry, bytes);
     else peekStored(entry, stored);

@@ -54,7 +54,7 @@ export {
 export type { BlobType, PackEntry } from './pack/entry.ts';
 export { encodePackHeader, readPackHeader } from './pack/header.ts';
 export { createBlobCodec } from './blob.ts';
-export type { BlobCodec, BlobCodecOptions, SealedBlob } from './blob.ts';
+export type { BlobCodec, BlobCodecOptions, Room, SealedBlob } from './blob.ts';
 export { decodeIndex, encodeIndex, encodeMarks } from './index-file/index-file.ts';
 export type { IndexSink } from './index-file/index-file.ts';
 export type { IndexMarks, LockHolder, LockRecord, MarkedPack } from './index-file/marks.ts';

@@ -21,7 +21,7 @@ export type { BlobLocation } from './index/blob-table.ts';
 export type { BlobRange } from './load/ranges.ts';
 export { withUpload } from './store/upload.ts';
 export type { Upload, UploadOptions, UploadTotals } from './store/upload.ts';
-export { sealedBatch } from './store/sealed-batch.ts';
+export { sealedBatch, sealingRoom } from './store/sealed-batch.ts';
 export type { SealedBatch } from './store/sealed-batch.ts';
 // upkeep
 export {

@@ -7,7 +7,14 @@ export { initRepository } from './init.ts';
 export type { InitOptions } from './init.ts';
 // back up
 export { backup, PROGRAM_VERSION } from './backup/backup.ts';
-export type { BackupItem, BackupOptions, BackupProgress, BackupResult, ItemError } from './backup/types.ts';
+export type {
+  BackupItem,
+  BackupOptions,
+  BackupProgress,
+  BackupResult,
+  HeldIndex,
+  ItemError,
+} from './backup/types.ts';
 export { files } from './source/fs/files.ts';
 export type { FilesOptions } from './source/fs/files.ts';
 export { objects, stream } from './source/objects.ts';

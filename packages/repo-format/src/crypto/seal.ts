@@ -15,8 +15,11 @@ const IV_BYTES = 16;
 const TAG_BYTES = 16;
 
 export interface Sealer {
-  /** Encrypts under a fresh random IV. The result has a buffer of its own, {@link SEAL_OVERHEAD} bytes longer. */
-  seal(plain: Uint8Array): Uint8Array<ArrayBuffer>;
+  /**
+   * Encrypts under a fresh random IV: to the beginning of `target`, which is long enough, or else to a buffer of its own.
+   * The result is {@link SEAL_OVERHEAD} bytes longer.
+   */
+  seal(plain: Uint8Array, target?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
   /**
    * Verifies, then decrypts: to the beginning of `target`, which is long enough, or else to a buffer of its own.
    * Throws `corrupt` for bytes that this key did not seal.
@@ -39,8 +42,9 @@ export function createSealer(key: MasterKey, primitives: Primitives = nodePrimit
   const block = primitives.block(key.mac.k);
   const tag = (iv: Uint8Array, ciphertext: Uint8Array): Uint8Array => poly1305(key.mac.r, block(iv), ciphertext);
   return {
-    seal(plain) {
-      const sealed = new Uint8Array(plain.length + SEAL_OVERHEAD);
+    seal(plain, target) {
+      const length = plain.length + SEAL_OVERHEAD;
+      const sealed = target?.subarray(0, length) ?? new Uint8Array(length);
       const iv = primitives.randomBytes(IV_BYTES);
       const ciphertext = sealed.subarray(IV_BYTES, IV_BYTES + plain.length);
       sealed.set(iv);

@@ -4,7 +4,7 @@ import { codecFor } from '../codec.ts';
 import type { CodecSpec } from '../codec.ts';
 import { task } from '../pool/task.ts';
 import type { Task } from '../pool/task.ts';
-import { sealedBatch } from './sealed-batch.ts';
+import { sealedBatch, sealingRoom } from './sealed-batch.ts';
 
 /** Blobs of one type, their plain bytes one after the other. */
 export interface SealInput {
@@ -19,8 +19,9 @@ export const sealBlobs: Task<SealInput, readonly SealedBlob[]> = task(
   'sealBlobs',
   ({ codec, type, plain, parts }) => {
     const { seal } = codecFor(codec);
+    const room = sealingRoom();
     let offset = 0;
-    const sealed = parts.map(({ id, length }) => seal(type, plain.subarray(offset, (offset += length)), id));
+    const sealed = parts.map(({ id, length }) => seal(type, plain.subarray(offset, (offset += length)), id, room));
     const { blobs, buffers } = sealedBatch(sealed);
     return { value: blobs, transfer: buffers };
   },

@@ -1,8 +1,25 @@
 /** Sealed blobs on their way between threads, uncopied where that is cheaper. */
-import type { SealedBlob } from '@restic-engine/repo-format';
+import type { Room, SealedBlob } from '@restic-engine/repo-format';
 
 /** Below this a copy into a common buffer costs less than handing over a buffer of its own. */
 const OWN_BUFFER_BYTES = 64 * 1024;
+
+/** Small blobs of most batches find room in this, before they move to a common buffer. */
+const SCRATCH_BYTES = 2 << 20;
+let scratch: Uint8Array<ArrayBuffer> | undefined;
+
+/**
+ * Where the blobs of one batch are sealed: small ones in memory that is used again, since a buffer for each keeps the
+ * collector busy. What lies there is valid until the next call on this thread; {@link sealedBatch} moves it out.
+ */
+export function sealingRoom(): Room {
+  const common = (scratch ??= new Uint8Array(SCRATCH_BYTES));
+  let used = 0;
+  return (length) => {
+    if (length >= OWN_BUFFER_BYTES || length > common.length - used) return new Uint8Array(length);
+    return common.subarray(used, (used += length));
+  };
+}
 
 /** Blobs whose bytes are views on `buffers`, each of which is to be transferred. */
 export interface SealedBatch {

@@ -6,7 +6,7 @@ import type { CodecSpec } from '../codec.ts';
 import type { BlobLocation } from '../index/blob-table.ts';
 import { task } from '../pool/task.ts';
 import type { Task } from '../pool/task.ts';
-import { sealedBatch } from '../store/sealed-batch.ts';
+import { sealedBatch, sealingRoom } from '../store/sealed-batch.ts';
 
 export interface RepackInput {
   /** Of the repository the pack belongs to. */
@@ -30,12 +30,13 @@ export const repackBlobs: Task<RepackInput, readonly SealedBlob[]> = task(import
   const target = codecFor(to);
   const isSame = isSameRepository(from, to);
   const sealer = createSealer(from.key);
+  const room = sealingRoom();
   const sealed = blobs.map((blob): SealedBlob => {
     const { id, type, uncompressedLength } = blob;
     const start = blob.offset - offset;
     const stored = bytes.subarray(start, start + blob.length);
-    if (!isStoredAlike(blob, from, to)) return target.seal(type, source.open(blob, stored), id);
-    if (!isSame) return target.reseal(blob, stored, sealer);
+    if (!isStoredAlike(blob, from, to)) return target.seal(type, source.open(blob, stored), id, room);
+    if (!isSame) return target.reseal(blob, stored, sealer, room);
     source.peek(blob, stored);
     return { id, type, bytes: stored, uncompressedLength };
   });

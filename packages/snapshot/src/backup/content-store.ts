@@ -190,7 +190,7 @@ export class ContentStore {
       signal: this.#upload.signal,
       onAsk: ({ ids }: { ids: readonly Id[] }) => this.#upload.claim('data', ids),
     };
-    return this.#collect(this.#pool.run(storeFiles, { ...this.#context, paths }, options), bytes);
+    return this.#collect(this.#pool.run(storeFiles, { ...this.#context, paths, bytes }, options), bytes);
   }
 
   async #storeBuffers(contents: readonly Uint8Array[], bytes: number): Promise<readonly StoredContent[]> {

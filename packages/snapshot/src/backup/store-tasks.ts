@@ -6,7 +6,7 @@ import { fastcdc, parsePolynomial, rabin, RESTIC_SIZES } from '@restic-engine/ch
 import type { Cutter, FastCdcOptions } from '@restic-engine/chunker';
 import { EngineError, entryBytes, sha256 } from '@restic-engine/repo-format';
 import type { Code, Id, SealedBlob } from '@restic-engine/repo-format';
-import { codecFor, sealedBatch, task } from '@restic-engine/repository';
+import { codecFor, sealedBatch, sealingRoom, task } from '@restic-engine/repository';
 import type { CodecSpec, Outcome, Task, TaskContext } from '@restic-engine/repository';
 import { readShortFile, readWindow } from '../source/fs/read.ts';
 
@@ -43,6 +43,8 @@ export type FileOutcome = StoredContent | { readonly failed: FailedContent } | {
 export interface StoreFilesInput extends StoreContext {
   /** Paths of files that were short when they were listed. */
   readonly paths: readonly string[];
+  /** Bytes of all of them, then. */
+  readonly bytes: number;
 }
 
 export interface StoreBuffersInput extends StoreContext {
@@ -78,8 +80,21 @@ export const storeFiles: Task<StoreFilesInput, StoredBatch<FileOutcome>, WhichAr
   'storeFiles',
   async (input, context) => {
     const batch = await Batch.open(input);
-    const outcomes = input.paths.map((path) => attempt(() => readShortFile(path, WINDOW_BYTES), batch));
-    return batch.finish(outcomes, context);
+    const room = takeRoom(input.bytes);
+    let used = 0;
+    const read = (path: string): Uint8Array | undefined => {
+      const bytes = readShortFile(path, WINDOW_BYTES, room.subarray(used));
+      if (bytes?.buffer === room.buffer) used += bytes.length;
+      return bytes;
+    };
+    try {
+      return await batch.finish(
+        input.paths.map((path) => attempt(() => read(path), batch)),
+        context,
+      );
+    } finally {
+      rooms.push(room);
+    }
   },
 );
 
@@ -179,7 +194,10 @@ class Batch {
   ): Promise<Outcome<StoredBatch<T>>> {
     const isNew = await context.ask({ ids: this.#ids });
     const { seal } = codecFor(this.#codec);
-    const sealed = this.#plains.map((plain, i) => (isNew[i] === true ? seal('data', plain, this.#ids[i]) : undefined));
+    const room = sealingRoom();
+    const sealed = this.#plains.map((plain, i) =>
+      isNew[i] === true ? seal('data', plain, this.#ids[i], room) : undefined,
+    );
     for (const outcome of outcomes) {
       if ('first' in outcome) account(outcome, this.#plains, sealed);
     }
@@ -223,6 +241,17 @@ const windows: Uint8Array<ArrayBuffer>[] = [];
 
 function takeWindow(): Uint8Array<ArrayBuffer> {
   return windows.pop() ?? new Uint8Array(WINDOW_BYTES);
+}
+
+/** Memory of this thread for the files of a batch that is not in use: a buffer for each file keeps the collector busy. */
+const rooms: Uint8Array<ArrayBuffer>[] = [];
+const ROOM_STEP_BYTES = 256 * 1024;
+
+/** More than `bytes`: one byte more shows that a file ends where it should. */
+function takeRoom(bytes: number): Uint8Array<ArrayBuffer> {
+  const found = rooms.findIndex(({ length }) => length > bytes);
+  const [room] = found < 0 ? [] : rooms.splice(found, 1);
+  return room ?? new Uint8Array((Math.floor(bytes / ROOM_STEP_BYTES) + 1) * ROOM_STEP_BYTES);
 }
 
 const cutters = new Map<string, Promise<Cutter>>();

@@ -26,16 +26,20 @@ export function closeFile(fd: number): void {
   closeSync(fd);
 }
 
-/** The content of a file, or undefined when it has `limit` bytes or more. */
-export function readShortFile(path: string, limit: number): Uint8Array | undefined {
+/**
+ * The content of a file, or undefined when it has `limit` bytes or more: at the beginning of `room` where it fits, or
+ * else in memory of its own.
+ */
+export function readShortFile(path: string, limit: number, room: Uint8Array<ArrayBuffer>): Uint8Array | undefined {
   const { fd, size } = openRegular(path);
   try {
     if (size >= limit) return undefined;
     // One byte more than expected: then the first read shows that the file ends there.
-    let bytes = new Uint8Array(size + 1);
+    let bytes = size < room.length ? room : new Uint8Array(size + 1);
     for (let length = 0; ; ) {
-      const read = readSync(fd, bytes, length, bytes.length - length, null);
-      if (read === 0) return bytes.subarray(0, length);
+      const read = readSync(fd, bytes, length, Math.min(bytes.length, limit) - length, null);
+      // Less than was asked for, and just what was expected: that is the end.
+      if (read === 0 || length + read === size) return bytes.subarray(0, length + read);
       length += read;
       if (length >= limit) return undefined;
       if (length === bytes.length) bytes = grown(bytes, limit);
