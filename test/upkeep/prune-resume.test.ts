@@ -133,6 +133,7 @@ describe('a prune of which packs are to be copied', () => {
     const lock = {
       id: '',
       signal: losing.signal,
+      run: 'a run of its own',
       lost: undefined as EngineError | undefined,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
