@@ -1,5 +1,6 @@
 /** One run of the program: from words to an exit status. */
 import process from 'node:process';
+import { setImmediate } from 'node:timers/promises';
 import { CommanderError } from '@commander-js/extra-typings';
 import { createContext } from './context.ts';
 import type { Context, Start } from './context.ts';
@@ -27,7 +28,14 @@ export async function run(words: readonly string[], env: Environment): Promise<n
   using interrupts = listenForInterrupts();
   const flags: GlobalFlags = {};
   const session = new Session(flags, env, interrupts.signal);
-  const ended = await runCommand(words, flags, session, interrupts.signal);
+  let ended = await runCommand(words, flags, session, interrupts.signal);
+  // That the last words could not be written is told a moment later.
+  await setImmediate();
+  // What a command tells is its result. What went wrong before counts first.
+  if (ended.exit === 0 && interrupts.unwritten !== undefined) {
+    ended = { exit: 1, message: `Fatal: cannot write to standard output: ${interrupts.unwritten.message}` };
+    report(ended, flags.json === true);
+  }
   await session.end(ended);
   return ended.exit;
 }

@@ -6,6 +6,8 @@ export const INTERRUPTED = 130;
 
 export interface Interrupts extends Disposable {
   readonly signal: AbortSignal;
+  /** Why standard output could not be written, the first time. */
+  readonly unwritten: Error | undefined;
 }
 
 /**
@@ -22,14 +24,19 @@ export function listenForInterrupts(): Interrupts {
     controller.abort(new Error(name));
   };
   // Who reads the output has gone, as `head` does: the rest of the work is of no use, and its locks must go.
+  let unwritten: Error | undefined;
   const closed = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    controller.abort(error);
+    if (error.code === 'EPIPE') controller.abort(error);
+    // The disk with the log of a backup is full, say: that keeps nobody from the backup.
+    else unwritten ??= error;
   };
   for (const name of names) process.on(name, interrupt);
   process.stdout.on('error', closed);
   return {
     signal: controller.signal,
+    get unwritten() {
+      return unwritten;
+    },
     [Symbol.dispose]() {
       for (const name of names) process.off(name, interrupt);
     },

@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import fc from 'fast-check';
@@ -150,8 +160,19 @@ describe('writeMetrics', () => {
   it('leaves nothing when it fails', async () => {
     using dir = makeTempDir();
     mkdirSync(join(dir.path, 'folder.prom', 'x'), { recursive: true });
-    await expect(writeMetrics(join(dir.path, 'folder.prom'), RUN)).rejects.toThrow('EISDIR');
+    await expect(writeMetrics(join(dir.path, 'folder.prom'), RUN)).rejects.toThrow('is not a regular file');
     await expect(writeMetrics(join(dir.path, 'no', 'a.prom'), RUN)).rejects.toThrow('ENOENT');
     expect(readdirSync(dir.path)).toEqual(['folder.prom']);
+  });
+
+  it('leaves devices and pipes what they are', async () => {
+    using dir = makeTempDir();
+    const [pipe, link] = [join(dir.path, 'pipe'), join(dir.path, 'null')];
+    execFileSync('mkfifo', [pipe]);
+    symlinkSync('/dev/null', link);
+    for (const file of [pipe, link]) await expect(writeMetrics(file, RUN)).rejects.toThrow('is not a regular file');
+    expect(lstatSync(pipe).isFIFO()).toBe(true);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readdirSync(dir.path).toSorted()).toEqual(['null', 'pipe']);
   });
 });

@@ -166,6 +166,23 @@ describe('exit statuses', () => {
     expect(readdirSync(join(dir.path, 'locks'))).toEqual([]);
     expect(readdirSync(join(dir.path, 'snapshots'))).toEqual([]);
   });
+
+  it('does its work where nobody can be told of it, and ends with status 1 and no lock', async () => {
+    using dir = makeTempDir();
+    const repo = join(dir.path, 'repo');
+    await initAt(repo);
+    for (const words of ['backup --host h .', 'ls latest', 'profile list']) {
+      const line = `"$0" "$@" -r '${repo}' ${words} > /dev/full`;
+      const { status, stderr } = await runShell(line, { cwd: import.meta.dirname });
+      expect([status, stderr.includes('ENOSPC: no space left on device'), stderr.includes('    at ')]).toEqual([
+        1,
+        true,
+        false,
+      ]);
+    }
+    expect(readdirSync(join(repo, 'snapshots'))).toHaveLength(1);
+    expect(readdirSync(join(repo, 'locks'))).toEqual([]);
+  });
 });
 
 describe('a round trip', () => {

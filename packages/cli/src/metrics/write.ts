@@ -1,7 +1,8 @@
 /** The metrics of a run as a file that Prometheus can be given (Prometheus, "Text-based format", version 0.0.4). */
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { Fatal } from '../failure.ts';
 import { isMissing } from '../values/text-file.ts';
 import { METRICS } from './figures.ts';
 import type { Figure } from './figures.ts';
@@ -44,6 +45,8 @@ export async function writeMetrics(file: string, run: Run): Promise<void> {
 
 async function readPrevious(file: string): Promise<string> {
   try {
+    // A device would be replaced too, /dev/null for all programs of the machine, and a pipe waits for its other end.
+    if (!(await stat(file)).isFile()) throw new Fatal(`${file} is not a regular file`);
     return await readFile(file, 'utf8');
   } catch (error) {
     if (isMissing(error)) return '';
