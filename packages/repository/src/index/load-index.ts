@@ -34,8 +34,11 @@ export interface ReadIndexOptions extends LoadIndexOptions {
 }
 
 export interface SurveyOptions extends ReadIndexOptions {
-  /** Packs that wait for their deletion count as the others do: for those who have the repository for themselves. */
-  readonly withMarked?: boolean | undefined;
+  /**
+   * Packs that wait for their deletion and that count as the others do: for those who have the repository for
+   * themselves. Who may remove such packs need not know of marks, so ones that are gone may be marked still.
+   */
+  readonly withMarked?: ((pack: Id) => boolean) | undefined;
   /** Told of the marks in a file instead. */
   readonly onMarks?: ((file: Id, marks: IndexMarks) => void) | undefined;
 }
@@ -71,7 +74,7 @@ export async function surveyIndexFiles(
       const marks = (found: IndexMarks): void => {
         marked = found.packs.length > 0;
         options.onMarks?.(id, found);
-        if (options.withMarked === true) addMarked(found, sink);
+        if (options.withMarked !== undefined) addMarked(found, options.withMarked, sink);
       };
       decodeIndex(json, repository.config.version, { ...sink, marks });
       for (const count of packs.values()) blobs += count;
@@ -83,9 +86,9 @@ export async function surveyIndexFiles(
 }
 
 /** A pack that was in no index has no blobs here: nothing can be said of it. */
-function addMarked({ packs }: IndexMarks, sink: IndexSink): void {
+function addMarked({ packs }: IndexMarks, counts: (pack: Id) => boolean, sink: IndexSink): void {
   for (const { id, blobs } of packs) {
-    if (blobs.length === 0) continue;
+    if (blobs.length === 0 || !counts(id)) continue;
     sink.pack(id);
     for (const blob of blobs) sink.blob(blob.type, blob.id, blob.offset, blob.length, blob.uncompressedLength);
   }

@@ -1,6 +1,6 @@
 /** Removes what no snapshot needs. */
 import { EngineError, throwIfAborted } from '@restic-engine/repo-format';
-import type { Id, Node } from '@restic-engine/repo-format';
+import type { Call, Id, Node } from '@restic-engine/repo-format';
 import { BlobTable } from '../index/blob-table.ts';
 import { surveyIndexFiles } from '../index/load-index.ts';
 import type { IndexFile } from '../index/load-index.ts';
@@ -14,6 +14,7 @@ import { inParallel } from './in-parallel.ts';
 import { moveBlobs } from './move-blobs.ts';
 import { sentenceOf } from './problems.ts';
 import { blobsToCopy, incomplete, usageOf } from './prune-packs.ts';
+import type { Usage } from './prune-packs.ts';
 import { checkLimits, Planner } from './prune-plan.ts';
 import type { PruneLimits, PrunePlan, PruneStats } from './prune-plan.ts';
 import { namesTwice, replacePacks, rewriteIndex } from './rewrite-index.ts';
@@ -136,20 +137,22 @@ export async function pruneLocked(
   for await (const { name } of repository.list('snapshot', { signal })) {
     if (!ignored.has(name)) snapshots.push(name);
   }
+  const stored = new Map<Id, number>();
+  for await (const { name, size } of repository.list('data', { signal })) stored.set(name, size);
   const table = new BlobTable();
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
-    withMarked: true,
+    withMarked: (pack) => stored.has(pack),
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
   });
   if (broken[0] !== undefined) throw broken[0].error;
   const indexed = new IndexedRepository(repository, table);
   const reached = await findUsed(indexed, snapshots, options);
-  const stored = new Map<Id, number>();
-  for await (const { name, size } of repository.list('data', { signal })) stored.set(name, size);
 
   const limits = options.unsafeRecoverNoFreeSpace === undefined ? options : { ...options, maxRepackSize: 0 };
-  const planner = new Planner(usageOf(table, reached), limits, repository.config.version);
+  const usage = usageOf(table, reached);
+  await addStoredSince(repository, usage, stored, { signal });
+  const planner = new Planner(usage, limits, repository.config.version);
   const { plan, stats } = planner.decide(stored);
   const result: PruneResult = { plan, stats, problems: [] };
   options.onPlan?.(result);
@@ -185,6 +188,18 @@ export async function findUsed(
   };
   await walkTrees(indexed, roots, reached, { nodes, broken: fail }, { signal });
   return reached;
+}
+
+/** Adds packs that the index names and that others have stored since `stored` was listed. */
+export async function addStoredSince(
+  repository: Repository,
+  { packs }: Usage,
+  stored: Map<Id, number>,
+  call: Call,
+): Promise<void> {
+  const unknown = new Set(packs.flatMap(({ id }) => (stored.has(id) ? [] : id)));
+  if (unknown.size === 0) return;
+  for await (const { name, size } of repository.list('data', call)) if (unknown.has(name)) stored.set(name, size);
 }
 
 interface ExecuteOptions extends PruneOptions {

@@ -75,7 +75,7 @@ async function knownIndex(repository: Repository, options: RepairIndexOptions): 
   }
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
-    withMarked: true,
+    withMarked: () => true,
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
   });
   return { table, files, broken, ignored: [] };

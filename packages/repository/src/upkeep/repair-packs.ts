@@ -78,10 +78,12 @@ async function repairLocked(
   options: RepairPacksOptions,
 ): Promise<RepairPacksResult> {
   const { signal, onProgress } = options;
+  const stored = new Set<Id>();
+  for await (const { name } of repository.list('data', { signal })) stored.add(name);
   const table = new BlobTable();
   const { files, broken } = await surveyIndexFiles(repository, table, {
     signal,
-    withMarked: true,
+    withMarked: (pack) => stored.has(pack),
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
   });
   if (broken[0] !== undefined) throw broken[0].error;

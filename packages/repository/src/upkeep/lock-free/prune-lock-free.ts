@@ -14,7 +14,8 @@ import { inParallel } from '../in-parallel.ts';
 import { sentenceOf } from '../problems.ts';
 import { blobsToCopy, usageOf } from '../prune-packs.ts';
 import { Planner } from '../prune-plan.ts';
-import { checkPruneOptions, findUsed, repack } from '../prune.ts';
+import type { PrunePlan } from '../prune-plan.ts';
+import { addStoredSince, checkPruneOptions, findUsed, repack } from '../prune.ts';
 import type { LockFreeResult, PruneOptions, PruneResult } from '../prune.ts';
 import { namesTwice, rewriteIndex } from '../rewrite-index.ts';
 import { holderOf, isAbandoned, isHolder, otherLocks, removeAbandoned } from './holders.ts';
@@ -112,7 +113,7 @@ async function run(repository: Repository, options: RunOptions, ownRun: string |
   throwIfAborted(signal);
   const work = new LockFreeRun(repository, found, fates, options, ownRun);
   await work.finishEarlierMarks(withFate('return'), withFate('delete'));
-  const returned = await work.mark(reached, leaving, plan.repack, plan.unreferenced);
+  const returned = await work.mark(reached, leaving, plan);
   await work.rememberPostponed(postponed);
   await work.removeAbandonedLocks();
   const lockFree = { ...expected, returned: expected.returned + returned };
@@ -186,12 +187,7 @@ async function makePlan(
     else if (isUnsettled(id)) postponed.add(id);
     else present.set(id, size);
   }
-  if (usage.packs.some(({ id }) => !present.has(id))) {
-    // Stored since.
-    for await (const { name, size } of repository.list('data', { signal: options.signal })) {
-      if (named.has(name)) present.set(name, size);
-    }
-  }
+  await addStoredSince(repository, usage, present, { signal: options.signal });
   const planner = new Planner(usage, options, repository.config.version);
   return { ...planner.decide(present), postponed };
 }
@@ -257,17 +253,18 @@ class LockFreeRun {
   async mark(
     reached: Uint8Array,
     leaving: ReadonlySet<Id>,
-    repacked: ReadonlySet<Id>,
-    leftOver: ReadonlySet<Id>,
+    { repack: repacked, unreferenced: leftOver, missing }: PrunePlan,
   ): Promise<number> {
     const { signal, onProgress } = this.#options;
     const { indexed, table, files, markFiles } = this.#found;
     const unconfirmed = markFiles.filter(({ record }) => record === undefined);
     const naming = files.filter(({ packs }) => packs.size > 0);
-    const rewrites = leaving.size > 0 || unconfirmed.some(({ mixed }) => mixed) || namesTwice(naming);
+    const rewrites = leaving.size + missing.size > 0 || unconfirmed.some(({ mixed }) => mixed) || namesTwice(naming);
     if (!rewrites && leftOver.size === 0 && unconfirmed.length === 0) return 0;
 
-    const unnamed = new Set([...leaving, ...this.#fates.keys()].filter((pack) => this.#isLeavingOrOut(pack, leaving)));
+    // What is missing is no copy of anything, here and in later runs. What is returned has an index file of its own.
+    const out = [...this.#fates.keys()].filter((pack) => !this.#found.named.has(pack));
+    const unnamed = new Set([...leaving, ...missing, ...out]);
     if (repacked.size > 0) {
       // What was returned has been named again.
       const lost = new Set([...unnamed].filter((pack) => this.#fates.get(pack) !== 'return'));
@@ -291,11 +288,6 @@ class LockFreeRun {
     await saveMarks(this.#repository, table, marks, record, { signal });
     await removeIndexFiles(this.#repository, [...early, ...unconfirmed.map(({ id }) => id)], { signal });
     return this.#returnForNewSnapshots();
-  }
-
-  /** Is the pack about to leave the index, or out of it? One that is returned has an index file of its own. */
-  #isLeavingOrOut(pack: Id, leaving: ReadonlySet<Id>): boolean {
-    return leaving.has(pack) || !this.#found.named.has(pack);
   }
 
   async #lockRecord(): Promise<LockRecord> {
