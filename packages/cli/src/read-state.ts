@@ -2,7 +2,7 @@
  * Which packs a check has read and found sound, in a file beside the local cache of the repository, so that another one
  * can go on from there. A line each, written as it happens: whatever ends a check, what it has read stays known.
  */
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Id, Repository } from 'restic-engine';
 import { cacheFolder } from './cache.ts';
@@ -85,7 +85,12 @@ class ReadStateFile implements ReadState {
 
   forget(): void {
     this[Symbol.dispose]();
-    this.#attempt(() => rmSync(this.#path, { force: true }));
+    this.#attempt(() => {
+      rmSync(this.#path, { force: true });
+      const folder = dirname(this.#path);
+      // Without a cache in it, it was made for the notes.
+      if (this.#added > 0 && readdirSync(folder).length === 0) rmdirSync(folder);
+    });
   }
 
   [Symbol.dispose](): void {
