@@ -1,4 +1,5 @@
 /** System errors of a local folder as errors of the engine. */
+import { getSystemErrorMap } from 'node:util';
 import { EngineError } from '@restic-engine/repo-format';
 import type { Code } from '@restic-engine/repo-format';
 
@@ -28,8 +29,16 @@ export async function onFile<T>(operation: string, path: string, work: () => Pro
     const system = errno(error);
     if (system === undefined) throw error;
     const code = SYSTEM.get(system) ?? 'io';
-    throw new EngineError(code, `${operation} ${path}: ${system}`, { operation, file: path, system }, { cause: error });
+    const message = `${operation} ${path}: ${system}${inWords(error)}`;
+    throw new EngineError(code, message, { operation, file: path, system }, { cause: error });
   }
+}
+
+/** What the name of an error stands for, for people who do not know the names. */
+function inWords(error: unknown): string {
+  const number = error instanceof Error && 'errno' in error ? Number(error.errno) : 0;
+  const [, words] = getSystemErrorMap().get(number) ?? [];
+  return words === undefined ? '' : ` (${words})`;
 }
 
 /** Waits for `work` and accepts the system errors named in `accepted`. */

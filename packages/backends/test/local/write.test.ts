@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { onFile } from '../../src/local/errors.ts';
@@ -80,6 +81,11 @@ describe('system errors', () => {
     const cause = failing(system);
     const work = onFile('save', 'config', () => Promise.reject(cause));
     await expect(work).rejects.toMatchObject({ code, cause, context: { operation: 'save', file: 'config', system } });
+  });
+
+  it('says in words what went wrong', async () => {
+    const work = onFile('load', 'config', () => readFile('/nonexistent/file'));
+    await expect(work).rejects.toThrow(/^load config: ENOENT \(no such file or directory\)$/);
   });
 
   it('lets other errors pass unchanged', async () => {
