@@ -33,6 +33,12 @@ describe('the indexer', () => {
     expect(saved).toHaveLength(2);
   });
 
+  it('writes a file with 50,000 packs of which nothing is known', async () => {
+    const { indexer, saved } = makeIndexer();
+    for (let i = 0; i < 50_001; i++) await indexer.add({ id: idOf(1), blobs: [] });
+    expect(saved.map(({ length }) => length)).toEqual([50_000]);
+  });
+
   it('writes a file when its first pack is ten minutes old', async () => {
     const { indexer, saved, clock } = makeIndexer();
     await indexer.add(packOf(1, 1));

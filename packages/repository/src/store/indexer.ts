@@ -57,7 +57,8 @@ export class Indexer {
 
   #take(pack: StoredPack): void {
     this.#packs.push(pack);
-    this.#blobs += pack.blobs.length;
+    // Of a pack of which nothing is known there is the name.
+    this.#blobs += Math.max(1, pack.blobs.length);
     this.#bytes += packFileSize(pack.blobs);
   }
 }

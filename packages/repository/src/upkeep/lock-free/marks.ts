@@ -5,7 +5,7 @@ import { BlobTable } from '../../index/blob-table.ts';
 import { surveyIndexFiles } from '../../index/load-index.ts';
 import type { IndexFile, LoadIndexOptions } from '../../index/load-index.ts';
 import type { Repository } from '../../repository.ts';
-import { Indexer } from '../../store/indexer.ts';
+import { FULL_BLOBS, Indexer } from '../../store/indexer.ts';
 
 /** An index file with marks. */
 export interface MarkFile {
@@ -81,9 +81,12 @@ export async function saveMarks(
   return saved;
 }
 
-/** Stores what a run has seen and left alone. */
+/** Stores what a run has seen and left alone, in files that are not larger than others. */
 export async function saveObservation(repository: Repository, record: LockRecord, call: Call): Promise<void> {
-  await repository.saveFile('index', encodeMarks({ packs: [], record }), call);
+  for (let at = 0; at < record.unsettled.length; at += FULL_BLOBS) {
+    const unsettled = record.unsettled.slice(at, at + FULL_BLOBS);
+    await repository.saveFile('index', encodeMarks({ packs: [], record: { ...record, unsettled } }), call);
+  }
 }
 
 /** Removes index files; one that somebody else removed is gone as well. */
