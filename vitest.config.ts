@@ -25,11 +25,12 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    projects: [tests('unit', 'packages/*/test/**/*.test.ts', 20), tests('whole', 'test/**/*.test.ts', 60)],
+    projects: [tests('unit', 'packages/*/test/**/*.test.ts', 40), tests('whole', 'test/**/*.test.ts', 60)],
     exclude: ['**/dist/**', '**/node_modules/**'],
     pool: 'forks',
     execArgv: [`--conditions=${source}`, KEEP_WASM_CODE],
-    maxWorkers: 2,
+    // One more than CI has cores: a third of the time tests wait, for locks to settle and for servers.
+    maxWorkers: 3,
     slowTestThreshold: 5000,
     reporters: ['default', new MissingPeers()],
   },
