@@ -189,7 +189,12 @@ export async function buildProgram(
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
-    .configureHelp({ subcommandTerm: (command) => command.name(), optionDescription: describeFlag })
+    // Flags may be long: a narrow column of descriptions is still better than lines that the terminal breaks.
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      optionDescription: describeFlag,
+      minWidthToWrap: 20,
+    })
     .addHelpText('after', '\nUse "restic-engine [command] --help" for more information about a command.');
   const [first, second] = findOperands(argv);
   const wanted = first === 'help' ? second : first;
