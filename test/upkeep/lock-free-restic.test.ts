@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { localBackend, prune, withFaults, wrap } from 'restic-engine';
+import { localBackend, prune, repairPacks, withFaults, wrap } from 'restic-engine';
 import { expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { filesOf, openStore, storeOf } from '../support/damage.ts';
@@ -9,7 +9,7 @@ import { resticAt } from '../support/restic.ts';
 import type { Restic } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
 import { checkAll, copyToFolder, forgetDays, makeHistory } from './repository.ts';
-import { LOCK_FREE, lockAs, makeWaiting, withEvent } from './waiting.ts';
+import { LOCK_FREE, lockAs, makeWaiting, packsNamed, withEvent } from './waiting.ts';
 
 // What restic makes of a repository at each stage of lock-free prunes.
 
@@ -95,4 +95,23 @@ await describeWithPeer('restic', 'restic', (peer) => {
     await prune(repository, LOCK_FREE);
     expect(await restic.ok(['check', '--read-data'])).not.toContain('additional files');
   }, 60_000);
+
+  it('removes packs that wait, and nobody names them again', async () => {
+    using folder = makeTempDir();
+    const repo = join(folder.path, 'repo');
+    const garbage = await storeOf(await makeHistory());
+    await forgetDays(await openStore(garbage), [0, 2, 3]);
+    await prune(await openStore(garbage), LOCK_FREE);
+    await copyToFolder(await filesOf(garbage), repo);
+    const restic = resticAt(peer, { repo, cwd: folder.path });
+    await restic.ok(['prune', '--max-unused', 'unlimited']);
+    const store = localBackend(repo);
+    const { named, marked } = await packsNamed(await openStore(store));
+    // With nothing else to do, restic leaves the index as it is.
+    expect(marked.size).toBeGreaterThan(0);
+    const [pack] = named;
+    await repairPacks(await openStore(store), [pack!], { keepCopy: async () => undefined });
+    expect(await restic.ok(['check', '--read-data'])).toContain('no errors were found');
+    expect((await packsNamed(await openStore(store))).marked.size).toBe(0);
+  });
 });
