@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { check } from 'restic-engine';
@@ -127,6 +127,8 @@ const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta
 interface Place {
   readonly repo: string;
   readonly cache: string;
+  /** The repository's, and that of its folder in the cache. */
+  readonly id: string;
 }
 
 function start({ repo, cache }: Place, words: readonly string[]): ChildProcess {
@@ -143,9 +145,13 @@ async function ended(child: ChildProcess): Promise<{ status: number | null; stdo
 }
 
 /** The file with what was read: a line for the beginning, and one for each pack. */
-function stateAt({ cache }: Place): string {
-  const [id = ''] = existsSync(cache) ? readdirSync(cache) : [];
+function stateAt({ cache, id }: Place): string {
   return join(cache, id, 'restic-engine-check');
+}
+
+function writeState(place: Place, text: string): void {
+  mkdirSync(dirname(stateAt(place)), { recursive: true });
+  writeFileSync(stateAt(place), text);
 }
 
 function linesAt(place: Place): string[] {
@@ -157,9 +163,10 @@ function linesAt(place: Place): string[] {
 const SLOWLY = ['--read-data', '--limit-download', '30'];
 
 async function placeIn(folder: string): Promise<Place> {
-  const place = { repo: join(folder, 'repo'), cache: join(folder, 'cache') };
-  await copyToFolder(await history, place.repo);
-  return place;
+  const repo = join(folder, 'repo');
+  await copyToFolder(await history, repo);
+  const { id } = (await openStore(await storeOf(await history))).config;
+  return { repo, cache: join(folder, 'cache'), id };
 }
 
 /** Checks until it has noted some packs, and is ended by a signal then. */
@@ -198,14 +205,14 @@ describe('check --resume', () => {
     using cli = startCli(place);
     const from = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
     const takenOver = async (state: string | undefined, flags: readonly string[]): Promise<string | undefined> => {
-      if (state !== undefined) writeFileSync(stateAt(place), state);
+      if (state !== undefined) writeState(place, state);
       const { stdout } = await cli.run(['check', '--no-lock', '--read-data', ...flags]);
       return /^(\d+) packs were read by an interrupted check/m.exec(stdout)?.[1];
     };
     const packs = (await history).filter(({ type }) => type === 'data');
     const lines = packs.slice(0, 4).map(({ name, bytes }) => `${name} ${bytes.length}\n`);
     expect(await takenOver(undefined, ['--resume'])).toBe('0');
-    writeFileSync(stateAt(place), `restic-engine check 1 ${from(2)}\n${lines.join('')}`);
+    writeState(place, `restic-engine check 1 ${from(2)}\n${lines.join('')}`);
     // What is read by chance says nothing of a check that is to go on.
     expect((await cli.run(['check', '--no-lock', '--read-data-subset', '20%'])).status).toBe(0);
     expect(await takenOver(undefined, ['--resume'])).toBe('4');
