@@ -86,6 +86,13 @@ describe('a lock-free prune', () => {
     expect(await filesOf(store)).toEqual(files);
   });
 
+  it('leaves snapshots out of a dry run', async () => {
+    const store = await storeOf(await (made ??= makeHistory()));
+    const ignoreSnapshots = (await all(store.list('snapshot'))).map(({ name }) => name);
+    const { lockFree } = await pruneAt(store, { dryRun: true, ignoreSnapshots });
+    expect(lockFree.marked).toBe((await packsOf(store)).size);
+  });
+
   it('deletes nothing while somebody may count on it who was there when it left the index', async () => {
     const { store } = await makeGarbage();
     let lock = '';

@@ -78,8 +78,9 @@ async function survey(repository: Repository, options: RunOptions, ownRun: strin
   for await (const { name, size } of repository.list('data', { signal })) stored.set(name, size);
   // Locks before snapshots: the snapshots of whoever holds none any more are seen.
   const locks = await otherLocks(repository, ownRun, { signal });
+  const ignored = new Set(options.ignoreSnapshots);
   const snapshots = new Set<Id>();
-  for await (const { name } of repository.list('snapshot', { signal })) snapshots.add(name);
+  for await (const { name } of repository.list('snapshot', { signal })) if (!ignored.has(name)) snapshots.add(name);
   const index = await loadMarkedIndex(repository, stored, {
     signal,
     onProgress: ({ filesDone: done, filesTotal: total }) => onProgress?.({ phase: 'index', done, total }),
