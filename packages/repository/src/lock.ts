@@ -15,7 +15,7 @@ import { formatInstant } from './time.ts';
 /** The time others get to see a new lock. */
 const SETTLE_MS = 200;
 /** A held lock is looked after this often: a machine that slept must notice soon that its lock is old. */
-const TICK_MS = 15_000;
+const TICK_MS = 1000;
 const REFRESH_SECONDS = 5 * 60;
 const REFRESH_AGAIN_SECONDS = 60;
 /** A refresh that takes longer is given up. */
