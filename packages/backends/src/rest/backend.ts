@@ -11,6 +11,7 @@ import type {
 import { openHttpClient } from '../http/client.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../http/client.ts';
 import { folderOf } from '../layout.ts';
+import { SYSTEM_TIME } from '../wrap/time.ts';
 import { brokenAnswer, refusal } from './answers.ts';
 import { listFiles } from './listing.ts';
 import type { RestOptions } from './open.ts';
@@ -20,6 +21,9 @@ import { readRange, readWhole } from './read.ts';
 
 /** Servers answer with version 2 of the protocol only if it is exactly this that is accepted. */
 const ACCEPT = 'application/vnd.x.restic.rest.v2';
+
+/** How long to wait before a folder that seems to be missing is asked for again. */
+const ABSENT_AGAIN_MS = [5, 10, 20, 40, 80];
 
 /** See `restBackend`. */
 export async function openRest(options: RestOptions): Promise<Backend> {
@@ -104,16 +108,30 @@ class RestBackend implements Backend {
     throwIfAborted(call?.signal);
     if (type === 'config') return;
     const path = `${folderOf(type)}/`;
-    const response = await this.#send('GET', path, call);
-    if (response.status === 404) {
-      await response.body.discard();
-      if (!isRclone(response)) return;
-      // It lists a missing folder as an empty one, and says 404 of errors of its own.
-      throw new EngineError('io', `list ${path}: the server fails (HTTP 404 from rclone)`, { file: path, status: 404 });
-    }
+    const response = await this.#getFolder(path, call);
+    if (response === undefined) return;
     if (response.status !== 200) throw await this.#refused(response, 'list', path);
     const stat = (name: string): Promise<{ readonly size: number }> => this.stat({ type, name }, call);
     yield* listFiles(response.body, stat, this.traits.connections, call?.signal);
+  }
+
+  /**
+   * Undefined for a folder that is not there. rest-server says the same when a file that it has just read the name of is
+   * gone, as every file is that was being stored under its temporary name; so it is asked again before that is believed.
+   */
+  async #getFolder(path: string, call: Call | undefined): Promise<HttpResponse | undefined> {
+    for (const wait of [...ABSENT_AGAIN_MS, undefined]) {
+      const response = await this.#send('GET', path, call);
+      if (response.status !== 404) return response;
+      await response.body.discard();
+      if (isRclone(response)) {
+        // It lists a missing folder as an empty one, and says 404 of errors of its own.
+        const message = `list ${path}: the server fails (HTTP 404 from rclone)`;
+        throw new EngineError('io', message, { file: path, status: 404 });
+      }
+      if (wait !== undefined) await SYSTEM_TIME.sleep(wait, call?.signal);
+    }
+    return undefined;
   }
 
   async remove(file: FileHandle, call?: Call): Promise<void> {

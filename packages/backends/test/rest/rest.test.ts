@@ -199,6 +199,17 @@ describe('a status', () => {
     expect(await listAll(backend, 'lock')).toEqual([]);
   });
 
+  it('believe that a folder is missing when it stays so: rest-server says 404 when a file was stored meanwhile', async () => {
+    const { name } = handleFor('key', CONTENT);
+    let asked = 0;
+    await using server = await startHttp((_, response) => {
+      if (++asked < 5) response.writeHead(404).end();
+      else response.end(JSON.stringify([{ name, size: CONTENT.length }]));
+    });
+    await using backend = await open(server);
+    expect(await listAll(backend, 'index')).toEqual([{ name, size: CONTENT.length }]);
+  });
+
   it('404 of a folder is an empty one, unless rclone says so', async () => {
     for (const [name, expected] of [
       ['other', 0],
