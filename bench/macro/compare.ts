@@ -1,5 +1,5 @@
 /** The comparison: the same operations on the same data by both programs, in turns. */
-import { cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { initRepository, localBackend } from 'restic-engine';
 import { compareTrees } from '../../demo/tree.ts';
@@ -71,6 +71,7 @@ export async function compare(
       for (const program of turn) {
         onStep(`${data.name}, run ${run + 1} of ${runs}: ${operation} by ${program.name}`);
         const place = placeOf(program, folder);
+        await fillMemory(folder, data.bytes);
         if (operation === 'prune') await halve(place.repository);
         const args = ARGUMENTS[operation](place, data);
         measured[operation][program.name].push(await program.run(['--repo', place.repository, ...args]));
@@ -100,6 +101,19 @@ const placeOf = ({ name }: Program, folder: string): Place => ({
   repository: join(folder, `repository-${name}`),
   restored: join(folder, `restored-${name}`),
 });
+
+/**
+ * Writes as much as an operation may, and removes it: a virtual machine gives free memory back to its host, and whoever
+ * writes to it first pays for getting it again, which took restores half as long again for whichever program came first.
+ */
+async function fillMemory(folder: string, bytes: number): Promise<void> {
+  const path = join(folder, 'fill');
+  const piece = new Uint8Array(16 * 2 ** 20);
+  const file = await open(path, 'w');
+  for (let written = 0; written < bytes; written += piece.length) await file.write(piece);
+  await file.close();
+  await rm(path);
+}
 
 /** The first restore of each program is compared byte by byte; all must have left the right number of entries. */
 async function checkRestored(
