@@ -11,9 +11,9 @@ import {
   restore,
   snapshotFs,
 } from 'restic-engine';
-import type { Backend, Code, RestoreResult, SnapshotEntry } from 'restic-engine';
+import type { Backend, RestoreResult, SnapshotEntry } from 'restic-engine';
 import { expect, it } from 'vitest';
-import { CHEAPEST, filesOf, openStore, storeOf } from '../support/damage.ts';
+import { CHEAPEST, endOf, filesOf, openStore, storeOf } from '../support/damage.ts';
 import { all } from '../support/repository.ts';
 import { PASSWORD } from '../support/restic.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
@@ -58,17 +58,6 @@ async function snapshotsOf(store: Backend): Promise<SnapshotEntry[]> {
 /** The names of what errors are about, or are below. */
 function isNamed(errors: RestoreResult['errors'], path: string): boolean {
   return errors.some((error) => path === error.path || path.startsWith(error.path === '/' ? '/' : `${error.path}/`));
-}
-
-/** How `work` ends. Anything but success or an `EngineError` fails the test. */
-async function endOf(work: () => Promise<unknown>): Promise<Code | 'success'> {
-  try {
-    await work();
-    return 'success';
-  } catch (error) {
-    if (!EngineError.is(error)) throw error;
-    return error.code;
-  }
 }
 
 /** Several at once: most of the time is spent waiting for locks to settle. */
