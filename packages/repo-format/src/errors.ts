@@ -46,6 +46,14 @@ export const CODES = {
   'no-repository': { retryable: false, exit: 10 },
   /** Another process holds a lock that excludes this operation. */
   locked: { retryable: true, exit: 11 },
+  /** What was to be changed has been changed by somebody else meanwhile. */
+  conflict: { retryable: true, exit: 1 },
+  /** A backup is of another version, place or kind than what it is to be restored into. */
+  mismatch: { retryable: false, exit: 1 },
+  /** Something did not get ready in the time it was given. */
+  timeout: { retryable: true, exit: 1 },
+  /** A database refused a statement or its dump broke off. */
+  database: { retryable: false, exit: 1 },
   /** No key of the repository opens with this password. */
   'wrong-password': { retryable: false, exit: 12 },
   /** The store asks for fewer requests; `context.retryAfterMs` says for how long, where the store does. */

@@ -1,0 +1,95 @@
+/** What is asked of a cluster: the calls of the Kubernetes API that backing up and restoring need, and no more. */
+import type { Kind, KubeObject, ObjectRef } from '../objects/object.ts';
+
+/** What every call takes. */
+export interface ClusterCall {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ListOptions extends ClusterCall {
+  /** Default: all namespaces. */
+  readonly namespace?: string | undefined;
+  readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
+}
+
+export interface WatchOptions extends ListOptions {
+  /** Tell what happened after this version, as a listing or an earlier event had it. Default: everything there is, first. */
+  readonly resourceVersion?: string | undefined;
+}
+
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  readonly object: KubeObject;
+}
+
+export interface ApplyOptions extends ClusterCall {
+  /** Who owns the fields. @default 'che-backup' */
+  readonly fieldManager?: string | undefined;
+  /** The API checks and answers as it would, and changes nothing. @default false */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface RemoveOptions extends ClusterCall {
+  /** Only if it still is the object with this uid. */
+  readonly uid?: string | undefined;
+  /** What happens to objects that this one owns. @default 'Background' */
+  readonly propagation?: 'Background' | 'Foreground' | 'Orphan' | undefined;
+}
+
+export interface ExecOptions extends ClusterCall {
+  readonly namespace: string;
+  readonly pod: string;
+  /** @default the pod's first */
+  readonly container?: string | undefined;
+  readonly command: readonly string[];
+  /** Given to the command's standard input, which is closed after it. Default: none. */
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
+}
+
+/** A command that runs in a container. */
+export interface RunningCommand {
+  /** Its standard output; must be read, for the command waits for that. Rejects when the connection breaks. */
+  readonly stdout: AsyncIterable<Uint8Array>;
+  /** Settles when it has ended: the exit status, and the last 16 KiB of standard error. Rejects when that is not known. */
+  readonly ended: Promise<{ readonly exitCode: number; readonly stderr: string }>;
+}
+
+/**
+ * A cluster. Calls reject with `EngineError`: `unauthorized`, `denied`, `not-found` (a kind that is not served, a
+ * namespace that is not there), `already-exists`, `conflict`, `throttled`, `bad-request` (what validation refuses), `io`
+ * and `aborted`. What may succeed when repeated has been repeated for some seconds already. Messages and contexts never
+ * hold what objects contain.
+ */
+export interface Cluster extends AsyncDisposable {
+  /** The address of the API, without credentials. */
+  readonly server: string;
+  /** The namespace of the kubeconfig's context, or of the pod. */
+  readonly namespace: string | undefined;
+  /** Is there such a kind? */
+  serves(kind: Kind, call?: ClusterCall): Promise<boolean>;
+  /** The server's version, such as `v1.30.2`. */
+  version(call?: ClusterCall): Promise<string>;
+  /** In pages, as a consistent list where the server can. A kind that is not served has no objects. */
+  list(kind: Kind, options?: ListOptions): AsyncIterable<KubeObject>;
+  /** undefined when it is not there. */
+  get(ref: ObjectRef, call?: ClusterCall): Promise<KubeObject | undefined>;
+  create(kind: Kind, object: KubeObject, call?: ClusterCall): Promise<KubeObject>;
+  /** Server-side apply: takes over the fields that `object` has, from whomever (force). */
+  apply(kind: Kind, object: KubeObject, options?: ApplyOptions): Promise<KubeObject>;
+  /** Puts `object` in the place of the one that has its `resourceVersion`; `conflict` when that was changed meanwhile. */
+  replace(kind: Kind, object: KubeObject, call?: ClusterCall): Promise<KubeObject>;
+  /** JSON merge patch (RFC 7386) of the object, or of its status. */
+  merge(
+    ref: ObjectRef,
+    patch: Readonly<Record<string, unknown>>,
+    options?: ClusterCall & { readonly subresource?: 'status' | undefined },
+  ): Promise<KubeObject>;
+  /** Asks for the deletion; false when it is not there. Finalizers may hold it for as long as they like. */
+  remove(ref: ObjectRef, options?: RemoveOptions): Promise<boolean>;
+  /** Ends when the server ends it, or the signal fires; `conflict` when the version is too old. */
+  watch(kind: Kind, options?: WatchOptions): AsyncIterable<WatchEvent>;
+  exec(options: ExecOptions): Promise<RunningCommand>;
+  /** The same cluster seen as another user, who is impersonated. It is disposed of with this one. */
+  as(user: { readonly name: string; readonly groups?: readonly string[] | undefined }): Cluster;
+}
