@@ -43,21 +43,34 @@ export interface ExecOptions extends ClusterCall {
   /** @default the pod's first */
   readonly container?: string | undefined;
   readonly command: readonly string[];
-  /** Given to the command's standard input, which is closed after it. Default: none. */
+  /**
+   * Given to the command's standard input as fast as it reads. It is closed after that where the API can do so (Kubernetes
+   * from 1.30 on); elsewhere the command must know by itself when it has everything, as `psql` does at a line `\q`. It
+   * must also know by itself that what it got is whole: when this rejects, or the connection breaks, it may see an end of
+   * its input all the same. Default: none.
+   */
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
 }
 
 /** A command that runs in a container. */
 export interface RunningCommand {
-  /** Its standard output; must be read, for the command waits for that. Rejects when the connection breaks. */
+  /**
+   * Its standard output, once, in pieces that belong to the reader. It must be read, for the command waits for that, and
+   * `ended` too; leaving it early gives the command up. Rejects with what `stdin` rejected with, when the connection breaks,
+   * and when the command could not be run to its end.
+   */
   readonly stdout: AsyncIterable<Uint8Array>;
-  /** Settles when it has ended: the exit status, and the last 16 KiB of standard error. Rejects when that is not known. */
+  /**
+   * Settles when it has ended: the exit status, whatever it is, and the last 16 KiB of standard error, which may quote
+   * secrets. Rejects, with what `stdout` rejects with, when that is not known.
+   */
   readonly ended: Promise<{ readonly exitCode: number; readonly stderr: string }>;
 }
 
 /**
  * A cluster. Calls reject with `EngineError`: `unauthorized`, `denied`, `not-found` (a kind that is not served, a
- * namespace that is not there), `already-exists`, `conflict`, `throttled`, `bad-request` (what validation refuses), `io`
+ * namespace that is not there), `already-exists`, `conflict` (also from a namespace that is being removed), `throttled`,
+ * `bad-request` (what validation refuses), `too-large` (an object above 16 MiB), `untrusted` (the API's certificate), `io`
  * and `aborted`. What may succeed when repeated has been repeated for some seconds already. Messages and contexts never
  * hold what objects contain.
  */
@@ -70,14 +83,21 @@ export interface Cluster extends AsyncDisposable {
   serves(kind: Kind, call?: ClusterCall): Promise<boolean>;
   /** The server's version, such as `v1.30.2`. */
   version(call?: ClusterCall): Promise<string>;
-  /** In pages, as a consistent list where the server can. A kind that is not served has no objects. */
+  /**
+   * Each object once, in pages; as they all were at one time, unless the list is read so slowly that the server forgets
+   * how it was. A kind that is not served has no objects.
+   */
   list(kind: Kind, options?: ListOptions): AsyncIterable<KubeObject>;
   /** undefined when it is not there. */
   get(ref: ObjectRef, call?: ClusterCall): Promise<KubeObject | undefined>;
+  /** Not repeated when the connection breaks before the answer: it may be there after `io`. */
   create(kind: Kind, object: KubeObject, call?: ClusterCall): Promise<KubeObject>;
   /** Server-side apply: takes over the fields that `object` has, from whomever (force). */
   apply(kind: Kind, object: KubeObject, options?: ApplyOptions): Promise<KubeObject>;
-  /** Puts `object` in the place of the one that has its `resourceVersion`; `conflict` when that was changed meanwhile. */
+  /**
+   * Puts `object` in the place of the one that has its `resourceVersion`; `conflict` when that was changed meanwhile. Not
+   * repeated when the connection breaks before the answer.
+   */
   replace(kind: Kind, object: KubeObject, call?: ClusterCall): Promise<KubeObject>;
   /** JSON merge patch (RFC 7386) of the object, or of its status. */
   merge(
