@@ -14,3 +14,21 @@ export type {
 } from './cluster/cluster.ts';
 export { apiVersionOf } from './objects/object.ts';
 export type { Json, Kind, KubeObject, ObjectMeta, ObjectRef, OwnerReference } from './objects/object.ts';
+// where backups are kept
+export { chooseConfiguration } from './server/choose.ts';
+export type { ChooseOptions } from './server/choose.ts';
+export type { BackupServer } from './server/connection.ts';
+export { serverFromConfiguration } from './server/from-configuration.ts';
+export type { ConfigurationOptions } from './server/from-configuration.ts';
+export { serverFromUrl } from './server/from-url.ts';
+export type { UrlCredentials } from './server/from-url.ts';
+export { ensureInternalServer } from './server/internal.ts';
+export type { InternalServerOptions } from './server/internal.ts';
+export { withServerRepository } from './server/repository.ts';
+export type { ServerRepositoryOptions } from './server/repository.ts';
+export { storeConfiguration } from './server/store.ts';
+export type { StoreOptions } from './server/store.ts';
+export { parseServerUrl } from './server/url.ts';
+export type { Login, ParsedUrl } from './server/url.ts';
+export type { RestAddress, S3Address, ServerAddress, SftpAddress } from './server/address.ts';
+export type { StateDatabase } from './database/database.ts';

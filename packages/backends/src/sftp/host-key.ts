@@ -19,6 +19,8 @@ export interface HostKeyPolicy {
   readonly files: readonly string[];
   /** `strict` accepts known keys only, `new` also those of unknown hosts, which it notes; `any` looks at nothing. */
   readonly accept: 'strict' | 'new' | 'any';
+  /** Decides about keys of unknown hosts instead of `accept`, and remembers them. */
+  readonly learn?: (line: string) => Promise<void>;
 }
 
 /** Every kind of key that ssh2 knows, its own favorites first, with the algorithms that use it. */
@@ -51,6 +53,7 @@ export async function hostKeyCheck(policy: HostKeyPolicy): Promise<HostKeyCheck>
       if (policy.accept === 'any') return;
       const verdict = judge(lines, key);
       if (verdict === 'known' || (verdict === 'unknown' && judge(others, key) === 'known')) return;
+      if (verdict === 'unknown' && policy.learn !== undefined) return policy.learn(lineFor(policy, key));
       if (verdict === 'unknown' && policy.accept === 'new') return note(policy, key);
       throw refusal(policy, verdict, key);
     },
@@ -77,10 +80,12 @@ async function readOptional(path: string): Promise<string> {
 async function note(policy: HostKeyPolicy, key: Uint8Array): Promise<void> {
   const [file] = policy.files;
   if (file === undefined) return;
-  const name = hostName(policy.host, policy.port ?? 22);
-  const line = `${name} ${keyType(key)} ${Buffer.from(key).toString('base64')}\n`;
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await appendFile(file, line, { mode: 0o600 });
+  await appendFile(file, `${lineFor(policy, key)}\n`, { mode: 0o600 });
+}
+
+function lineFor({ host, port = 22 }: HostKeyPolicy, key: Uint8Array): string {
+  return `${hostName(host, port)} ${keyType(key)} ${Buffer.from(key).toString('base64')}`;
 }
 
 function refusal(policy: HostKeyPolicy, verdict: Verdict, key: Uint8Array): EngineError {

@@ -29,6 +29,11 @@ export interface SftpOptions {
   readonly knownHosts?: string;
   /** Files with known hosts. Default: those of the SSH configuration, or `~/.ssh/known_hosts` and that of the system. */
   readonly knownHostsFiles?: readonly string[];
+  /**
+   * Told of the key of a host of which nothing is known, as a line of `known_hosts`; the key counts as known when this
+   * resolves. Several connections may ask at once. Default: such a host is refused.
+   */
+  readonly learnHostKey?: (line: string) => Promise<void>;
   /** Accepts any key of any host, and with it anybody in between. Default false. */
   readonly insecureAcceptAnyHostKey?: boolean;
   /**

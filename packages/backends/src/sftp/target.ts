@@ -96,6 +96,7 @@ function hostKeyPolicy(
     port: alias === undefined ? port : undefined,
     text: options.knownHosts ?? '',
     files: files.filter((each) => each !== 'none').map(file),
+    ...(options.learnHostKey !== undefined && { learn: options.learnHostKey }),
     accept: options.insecureAcceptAnyHostKey ? 'any' : acceptOf(settings.get('stricthostkeychecking')?.[0]),
   };
 }

@@ -143,6 +143,22 @@ describe('the check of a host key', () => {
     await expect(again.check(bytes(OTHER))).rejects.toMatchObject({ code: 'untrusted' });
   });
 
+  it('lets somebody else decide about the key of a new host, though not about one that changed', async () => {
+    const lines: string[] = [];
+    const learn = async (line: string): Promise<void> => {
+      lines.push(line);
+      if (line.includes(OTHER)) throw new Error('not this one');
+    };
+    const asking = await hostKeyCheck(policy({ port: 2222, learn }));
+    await asking.check(bytes(ED25519));
+    await expect(asking.check(bytes(OTHER))).rejects.toThrow('not this one');
+    expect(lines).toEqual([ED25519, OTHER].map((key) => `[example.org]:2222 ssh-ed25519 ${key}`));
+    const knowing = await hostKeyCheck(policy({ text: `example.org ssh-ed25519 ${ED25519}`, learn }));
+    await knowing.check(bytes(ED25519));
+    await expect(knowing.check(bytes(OTHER))).rejects.toMatchObject({ code: 'untrusted' });
+    expect(lines.length).toBe(2);
+  });
+
   it('cannot do without a file that is there and cannot be read', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'known-'));
     onTestFinished(() => rm(folder, { recursive: true }));
