@@ -93,8 +93,10 @@ class Execution {
     if (this.#signal !== undefined) this.#giveUp(abortedError(this.#signal));
   };
 
+  /** Breaks the connection, for which the command may have seen an end of its input. */
   #giveUp(reason: unknown): void {
     this.#reason ??= reason;
+    this.#ended.reject(this.#reason);
     this.#connection.destroy();
   }
 
@@ -102,40 +104,59 @@ class Execution {
     try {
       for await (const chunk of stdin) {
         for (let at = 0; at < chunk.length; at += PIECE) {
-          await this.#connection.send(Buffer.from([STDIN]), chunk.subarray(at, at + PIECE));
+          if (!(await this.#send(Buffer.from([STDIN]), chunk.subarray(at, at + PIECE)))) return;
         }
       }
-      if (closable) await this.#connection.send(Buffer.from([CLOSE, STDIN]));
     } catch (error) {
-      // A command may end before it has read everything. What came of it is known from its status.
       if (this.#status === undefined) this.#giveUp(error);
+      return;
+    }
+    if (closable) await this.#send(Buffer.from([CLOSE, STDIN]));
+  }
+
+  /** false when the connection has ended. A command may do so before it has read everything; its status tells. */
+  async #send(...parts: readonly Uint8Array[]): Promise<boolean> {
+    try {
+      await this.#connection.send(...parts);
+      return true;
+    } catch (error) {
+      if (this.#status === undefined) this.#giveUp(connectionError(this.#subject, error));
+      return false;
     }
   }
 
   async *#stdout(): AsyncGenerator<Uint8Array> {
-    let linger: NodeJS.Timeout | undefined;
+    const messages = this.#connection.messages();
     let finished = false;
     try {
-      for await (const message of this.#connection.messages()) {
-        const channel = message[0];
+      for (;;) {
+        const { done, value: message } = await this.#next(messages);
+        if (done) break;
         const content = message.subarray(1);
-        if (channel === STDOUT && content.length > 0) yield content;
-        else if (channel === STDERR) this.#keep(content);
-        else if (channel === STATUS && content.length > 0) {
-          this.#status = parseStatus(content);
-          linger = setTimeout(() => this.#connection.destroy(), LINGER_MS);
-        }
+        if (message[0] === STDOUT && content.length > 0) yield content;
+        else if (message[0] === STDERR) this.#keep(content);
+        else if (message[0] === STATUS && content.length > 0) this.#status = parseStatus(content);
       }
-      this.#finish();
       finished = true;
+      this.#finish();
     } catch (error) {
       finished = true;
       this.#fail(error);
     } finally {
-      clearTimeout(linger);
       this.#signal?.removeEventListener('abort', this.#abort);
       this.#connection.destroy();
       if (!finished) this.#ended.reject(new EngineError('aborted', `nobody reads what came of: ${this.#subject}`));
+    }
+  }
+
+  /** After the status nothing should come but the end of the connection, and a silence is taken for it. */
+  async #next(messages: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer>> {
+    if (this.#status === undefined) return messages.next();
+    const linger = setTimeout(() => this.#connection.destroy(), LINGER_MS);
+    try {
+      return await messages.next();
+    } finally {
+      clearTimeout(linger);
     }
   }
 
@@ -149,10 +170,10 @@ class Execution {
       this.#finish();
       return;
     }
-    const reason = this.#reason ?? error;
-    const known = reason instanceof EngineError ? reason : connectionError(this.#subject, reason);
-    this.#ended.reject(known);
-    throw known;
+    const known = error instanceof EngineError ? error : connectionError(this.#subject, error);
+    const reason: unknown = this.#reason ?? known;
+    this.#ended.reject(reason);
+    throw reason;
   }
 
   #finish(): void {
@@ -162,12 +183,8 @@ class Execution {
       return;
     }
     const said = readStatus(this.#status);
-    const error = new EngineError(
-      'io',
-      said === undefined
-        ? `cannot ${this.#subject}: the connection ended without the exit status`
-        : `cannot ${this.#subject}: ${withoutValues(said.message)}`,
-    );
+    const why = said === undefined ? 'the connection ended without the exit status' : withoutValues(said.message);
+    const error = new EngineError('io', `cannot ${this.#subject}: ${why}`);
     this.#ended.reject(error);
     throw error;
   }
