@@ -105,11 +105,30 @@ export async function download(
   folder: string,
   { libraries }: { readonly libraries: boolean },
 ): Promise<void> {
+  const options = await readLists(suite, 'deb', folder);
+  const others = libraries ? await missingLibraries(packages, options, folder) : [];
+  await run('apt-get', [...options, '-qq', 'download', ...packages, ...others], 300, folder);
+}
+
+/** Downloads a source package, and packages that are needed to build it, in the same way as {@link download} does. */
+export async function downloadSource(
+  suite: Suite,
+  source: string,
+  tools: readonly string[],
+  folder: string,
+): Promise<void> {
+  const options = await readLists(suite, 'deb deb-src', folder);
+  await run('apt-get', [...options, '-qq', 'download', ...tools], 300, folder);
+  await run('apt-get', [...options, '-qq', 'source', '--download-only', source], 300, folder);
+}
+
+/** Reads the lists of a release into `folder`; resolves with the options by which apt finds them there. */
+async function readLists(suite: Suite, types: string, folder: string): Promise<string[]> {
   const debian = debianSource(await machineLists(), await codename());
   if (debian === undefined) throw new Error("no source of Debian's packages in /etc/apt");
   const list = join(folder, `${suite}.sources`);
   const signedBy = debian.signedBy === undefined ? '' : `Signed-By: ${debian.signedBy}\n`;
-  await writeFile(list, `Types: deb\nURIs: ${debian.uris}\nSuites: ${suite}\nComponents: main\n${signedBy}`);
+  await writeFile(list, `Types: ${types}\nURIs: ${debian.uris}\nSuites: ${suite}\nComponents: main\n${signedBy}`);
   await mkdir(join(folder, 'lists', 'partial'), { recursive: true });
   await mkdir(join(folder, 'archives', 'partial'), { recursive: true });
   const options = [
@@ -125,8 +144,7 @@ export async function download(
     'APT::Update::Error-Mode=any',
   ].flatMap((option) => ['-o', option]);
   await run('apt-get', [...options, '-qq', 'update'], 180, folder);
-  const others = libraries ? await missingLibraries(packages, options, folder) : [];
-  await run('apt-get', [...options, '-qq', 'download', ...packages, ...others], 300, folder);
+  return options;
 }
 
 /**

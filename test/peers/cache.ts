@@ -50,7 +50,8 @@ export async function workFolder(): Promise<string> {
   return mkdtemp(join(cacheFolder(), '.work-'));
 }
 
-async function unpack(deb: string, folder: string): Promise<void> {
+/** Unpacks a Debian package. */
+export async function unpack(deb: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   try {
     await run('dpkg', ['-x', deb, folder], 120);
@@ -78,18 +79,26 @@ function environmentOf(name: PeerName, folder: string): Peer['env'] {
   return { LD_LIBRARY_PATH: folders.map((each) => join(folder, each)).join(':') };
 }
 
-/**
- * Unpacks a package, and those that go with it, into the cache and returns its program. Whoever finishes first wins: the folder appears under its
- * name in one step, complete, so several test files may do this at once.
- */
+/** Unpacks a package, and those that go with it, into the cache and returns its program. */
 export async function addToCache(name: PeerName, deb: string, others: readonly string[] = []): Promise<Peer> {
-  const target = join(cacheFolder(), name, basename(deb, '.deb'));
+  return keep(name, basename(deb, '.deb'), async (folder) => {
+    for (const each of [deb, ...others]) await unpack(each, folder);
+  });
+}
+
+/**
+ * Lets `make` fill a folder and keeps it as `label`, unless there is one already; returns the program in it. Whoever
+ * finishes first wins: the folder appears under its name in one step, complete, so several test files may do this at once.
+ */
+export async function keep(name: PeerName, label: string, make: (folder: string) => Promise<void>): Promise<Peer> {
+  const target = join(cacheFolder(), name, label);
   const present = await readCached(name, target);
   if (present !== undefined) return present;
   const work = await workFolder();
   try {
     const folder = join(work, 'unpacked');
-    for (const each of [deb, ...others]) await unpack(each, folder);
+    await mkdir(folder);
+    await make(folder);
     const binary = join(folder, PEERS[name].binary);
     const version = await versionOf(name, binary, environmentOf(name, folder));
     const record: CacheRecord = { version, sha256: await sha256Of(binary) };

@@ -1,6 +1,7 @@
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { download } from './apt.ts';
+import { buildPeer } from './build.ts';
 import { addToCache, cacheFolder, findCached, type Peer, versionOf, workFolder } from './cache.ts';
 import { PEERS, type PeerName } from './table.ts';
 
@@ -31,32 +32,42 @@ async function addFrom(folder: string, name: PeerName): Promise<Peer | undefined
 /** A peer of several packages has a folder of its own there, so that its libraries are not mixed with others'. */
 async function fromPackagesFolder(name: PeerName): Promise<Peer | undefined> {
   const root = process.env['RESTIC_ENGINE_PEERS_DEBS'];
-  if (!root) return undefined;
+  if (!root || PEERS[name].build !== undefined) return undefined;
   const folder = PEERS[name].companions === undefined ? root : join(root, name);
   return (await stat(folder).catch(() => undefined)) && addFrom(folder, name);
 }
 
 const failureMark = (name: PeerName): string => join(cacheFolder(), `download-failed-${name}`);
 
-/** Why a download failed in the last minutes; `undefined` when none did. */
-async function lateFailure(name: PeerName): Promise<string | undefined> {
+/** Why a test does not try to get a program: it failed in the last minutes, or would take minutes. */
+async function reasonNotToTry(name: PeerName): Promise<string | undefined> {
+  if (PEERS[name].build !== undefined) return 'it has not been built: pnpm peers';
   const mark = await stat(failureMark(name)).catch(() => undefined);
   if (mark === undefined || Date.now() - mark.mtimeMs > RETRY_AFTER_MS) return undefined;
-  return readFile(failureMark(name), 'utf8');
+  return `a few minutes ago: ${await readFile(failureMark(name), 'utf8')}`;
 }
 
 async function fromDebian(name: PeerName): Promise<Peer> {
+  const { build } = PEERS[name];
+  try {
+    const added = await (build === undefined ? fetchPackage(name) : buildPeer(name, build));
+    await rm(failureMark(name), { force: true });
+    return added;
+  } catch (error) {
+    await mkdir(cacheFolder(), { recursive: true });
+    await writeFile(failureMark(name), messageOf(error));
+    throw error;
+  }
+}
+
+async function fetchPackage(name: PeerName): Promise<Peer> {
   const work = await workFolder();
   try {
     const { suite, debian, companions } = PEERS[name];
     await download(suite, [debian, ...(companions ?? [])], work, { libraries: companions !== undefined });
     const added = await addFrom(work, name);
     if (added === undefined) throw new Error(`apt-get downloaded no ${debian}`);
-    await rm(failureMark(name), { force: true });
     return added;
-  } catch (error) {
-    await writeFile(failureMark(name), messageOf(error));
-    throw error;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -72,7 +83,7 @@ async function fromPath(name: PeerName): Promise<Peer | undefined> {
 
 /**
  * Looks for a peer in the folder RESTIC_ENGINE_PEERS_DEBS names, in the cache, in Debian and on PATH, in this order.
- * With `patient: false` a download that failed in the last minutes is not tried again.
+ * With `patient: false` nothing is built, and a download that failed in the last minutes is not tried again.
  */
 export async function findPeer(name: PeerName, { patient }: { patient: boolean }): Promise<Finding> {
   const reasons: string[] = [];
@@ -90,11 +101,11 @@ export async function findPeer(name: PeerName, { patient }: { patient: boolean }
   if (given) return { peer: given, from: 'packages folder' };
   const cached = await attempt(() => findCached(name));
   if (cached) return { peer: cached, from: 'cache' };
-  const failure = patient ? undefined : await lateFailure(name);
+  const failure = patient ? undefined : await reasonNotToTry(name);
   if (failure === undefined) {
     const fetched = await attempt(() => fromDebian(name));
     if (fetched) return { peer: fetched, from: 'Debian' };
-  } else reasons.push(`a few minutes ago: ${failure}`);
+  } else reasons.push(failure);
   const installed = await attempt(() => fromPath(name), `no ${PEERS[name].command} on PATH`);
   return installed ? { peer: installed, from: 'PATH' } : { peer: undefined, reasons };
 }

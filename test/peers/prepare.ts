@@ -3,11 +3,18 @@
 import { findPeer } from './find.ts';
 import { PEERS, peerNames } from './table.ts';
 
-for (const name of peerNames) {
+const started = performance.now();
+const findings = peerNames.map(async (name) => {
   const finding = await findPeer(name, { patient: true });
-  const label = name.padEnd(12);
+  return { name, finding, seconds: Math.round((performance.now() - started) / 1000) };
+});
+
+for (const { name, finding, seconds } of await Promise.all(findings)) {
+  const label = name.padEnd(14);
   if (finding.peer !== undefined) {
-    console.log(`${label} ${finding.peer.version.padEnd(8)} ${finding.peer.path} (${finding.from})`);
+    const { version, path } = finding.peer;
+    const from = finding.from === 'Debian' ? `Debian, ${seconds} s` : finding.from;
+    console.log(`${label} ${version.padEnd(8)} ${path} (${from})`);
   } else {
     console.log(`${label} missing  ${PEERS[name].purpose}: ${finding.reasons.join('; ')}`);
   }

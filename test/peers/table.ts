@@ -1,4 +1,23 @@
 import type { Suite } from './apt.ts';
+import { KUBE_APISERVER } from './kubernetes.ts';
+
+/** How a program is built that Debian has the source of only. */
+export interface BuildFacts {
+  /** Packages of the same release that are unpacked for this, and removed with the source when it is done. */
+  readonly tools: readonly string[];
+  build(places: BuildPlaces): Promise<void>;
+}
+
+export interface BuildPlaces {
+  /** The `.orig.tar.*` of the source package. */
+  readonly tarball: string;
+  /** Where the tools have been unpacked. */
+  readonly tools: string;
+  /** An empty folder for everything that nobody needs afterwards. */
+  readonly work: string;
+  /** Where the program is expected. */
+  readonly program: string;
+}
 
 /** How a real program that tests measure against is got and recognized. To add one: CONTRIBUTING.md, "A test peer". */
 export interface PeerFacts {
@@ -13,6 +32,8 @@ export interface PeerFacts {
    * system does not have are unpacked too.
    */
   readonly companions?: readonly string[];
+  /** For a program that Debian has the source of only: `debian` is the source package then. */
+  readonly build?: BuildFacts;
   /** The program inside the unpacked package. */
   readonly binary: string;
   /** What it is called on PATH. */
@@ -24,7 +45,18 @@ export interface PeerFacts {
   readonly accepts: RegExp;
 }
 
-export type PeerName = 'restic' | 'rest-server' | 'rclone' | 'ceph' | 'sshd' | 'promtool' | 'shells';
+export type PeerName =
+  | 'restic'
+  | 'rest-server'
+  | 'rclone'
+  | 'ceph'
+  | 'sshd'
+  | 'promtool'
+  | 'shells'
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kubectl'
+  | 'postgresql';
 
 export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
   restic: {
@@ -100,6 +132,48 @@ export const PEERS: Readonly<Record<PeerName, PeerFacts>> = {
     version: /^zsh (\d+\.\d+)/,
     accepts: /^5\./,
   },
+  etcd: {
+    purpose: 'what a Kubernetes API server keeps its state in',
+    suite: 'sid',
+    debian: 'etcd-server',
+    binary: 'usr/bin/etcd',
+    command: 'etcd',
+    versionArguments: ['--version'],
+    version: /^etcd Version: (\d+\.\d+\.\d+)/,
+    accepts: /^3\.[5-9]\./,
+  },
+  'kube-apiserver': {
+    purpose: 'the API of Kubernetes',
+    suite: 'bookworm',
+    debian: 'kubernetes',
+    build: KUBE_APISERVER,
+    binary: 'kube-apiserver',
+    command: 'kube-apiserver',
+    versionArguments: ['--version'],
+    version: /^Kubernetes v(\d+\.\d+\.\d+)/,
+    accepts: /^1\.(?:2\d|[3-9]\d)\./,
+  },
+  kubectl: {
+    purpose: "Kubernetes' command line",
+    suite: 'bookworm',
+    debian: 'kubernetes-client',
+    binary: 'usr/bin/kubectl',
+    command: 'kubectl',
+    versionArguments: ['version', '--client'],
+    version: /GitVersion:"v(\d+\.\d+\.\d+)/,
+    accepts: /^1\.\d\d\./,
+  },
+  postgresql: {
+    purpose: 'a database, with the programs that dump and load it',
+    suite: 'bookworm',
+    debian: 'postgresql-15',
+    companions: ['postgresql-client-15'],
+    binary: 'usr/lib/postgresql/15/bin/postgres',
+    command: 'postgres',
+    versionArguments: ['--version'],
+    version: /^postgres \(PostgreSQL\) (\d+\.\d+)/,
+    accepts: /^15\./,
+  },
 };
 
-export const peerNames: readonly PeerName[] = ['restic', 'rest-server', 'rclone', 'ceph', 'sshd', 'promtool', 'shells'];
+export const peerNames: readonly PeerName[] = Object.keys(PEERS) as PeerName[];
