@@ -1,5 +1,5 @@
 /** One installation of Che in a cluster. */
-import type { Cluster, ClusterCall } from '../cluster/cluster.ts';
+import type { ClusterCall } from '../cluster/cluster.ts';
 import type { KubeObject } from '../objects/object.ts';
 
 export type Infrastructure = 'Kubernetes' | 'Openshift 3' | 'Openshift 4';
@@ -26,6 +26,3 @@ export interface FindInstallationOptions extends ClusterCall {
   /** Default: the namespace with the only CheCluster of the cluster, as far as one may look. */
   readonly namespace?: string | undefined;
 }
-
-/** Declared here, written by the collector: `not-found` when there is none, `ambiguous` when there are several. */
-export type FindInstallation = (cluster: Cluster, options?: FindInstallationOptions) => Promise<Installation>;

@@ -82,6 +82,21 @@ export const OAUTH_CLIENT: Kind = {
   plural: 'oauthclients',
   namespaced: false,
 };
+export const ROUTE: Kind = {
+  group: 'route.openshift.io',
+  version: 'v1',
+  kind: 'Route',
+  plural: 'routes',
+  namespaced: true,
+};
+/** Only OpenShift 4 has it. */
+export const CLUSTER_VERSION: Kind = {
+  group: 'config.openshift.io',
+  version: 'v1',
+  kind: 'ClusterVersion',
+  plural: 'clusterversions',
+  namespaced: false,
+};
 /** OpenShift's templates, of which there may be some that every user gets. */
 export const TEMPLATE: Kind = {
   group: 'template.openshift.io',
