@@ -57,7 +57,8 @@ function makeMachine(): Machine {
     const [, path = ''] = /^# (\/etc\/restic-engine\/\w+\.\w+)\n/.exec(text) ?? [];
     put(path, here(text));
   }
-  const env = { PATH: `${join(dir.path, 'bin')}:${process.env['PATH'] ?? ''}`, XDG_CONFIG_HOME: join(dir.path, 'etc') };
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+  const env = { PATH: `${join(dir.path, 'bin')}:${PATH}`, NODE_COMPILE_CACHE, XDG_CONFIG_HOME: join(dir.path, 'etc') };
   return {
     ...dir,
     [Symbol.dispose]: dir[Symbol.dispose],

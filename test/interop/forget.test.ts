@@ -244,10 +244,20 @@ await describeWithPeer('restic', 'forget beside restic', (peer) => {
       [],
       ['00000000'],
     ]) {
-      const [own, other] = await both(place, 'forget', '--dry-run', ...words);
+      const [own, other] = await both(place, 'forget', '--dry-run', '--no-lock', ...words);
       expect(groupsOf(own), words.join(' ')).toEqual(groupsOf(other));
     }
-    const [own, other] = await both(place, 'forget', '--dry-run', '--keep-last', '1', '--group-by', 'host', '--json');
+    const [own, other] = await both(
+      place,
+      'forget',
+      '--dry-run',
+      '--no-lock',
+      '--keep-last',
+      '1',
+      '--group-by',
+      'host',
+      '--json',
+    );
     const byHost = (run: ResticRun): Message[] =>
       (JSON.parse(run.stdout) as Message[]).toSorted((a, b) => (String(a['host']) < String(b['host']) ? -1 : 1));
     expect(byHost(own)).toEqual(byHost(other));

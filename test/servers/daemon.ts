@@ -51,13 +51,13 @@ export function takeLogs(): string {
 /** Starts a program and resolves when it listens. Rejects with what it printed when it ends before that. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { command, args, cwd, env } = options;
-  const { PATH = '' } = process.env;
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
   const [program, words] = existsSync(SETPRIV)
     ? [SETPRIV, ['--pdeathsig', 'KILL', command, ...args]]
     : [command, [...args]];
   const child = spawn(program, words, {
     cwd,
-    env: { PATH, HOME: '/nonexistent', ...env },
+    env: { PATH, NODE_COMPILE_CACHE, HOME: '/nonexistent', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);

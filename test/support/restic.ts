@@ -62,11 +62,12 @@ export function resticCommand(
   args: readonly string[],
   { repo, options = [], cache, password = PASSWORD, env = {} }: ResticOptions,
 ): { args: string[]; env: Record<string, string> } {
-  const { PATH = '', TMPDIR } = process.env;
+  const { PATH = '', TMPDIR, NODE_COMPILE_CACHE } = process.env;
+  const passed = { ...(TMPDIR && { TMPDIR }), ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
   const caching = cache === undefined ? ['--no-cache'] : ['--cache-dir', cache];
   return {
     args: [...caching, '--repo', repo, ...options.flatMap((option) => ['-o', option]), ...args],
-    env: { PATH, HOME: '/nonexistent', ...(TMPDIR && { TMPDIR }), RESTIC_PASSWORD: password, ...env },
+    env: { PATH, HOME: '/nonexistent', ...passed, RESTIC_PASSWORD: password, ...env },
   };
 }
 

@@ -36,10 +36,11 @@ export function runShell(line: string, options: RunOptions = {}): Promise<Run> {
 }
 
 function start(program: string, words: readonly string[], options: RunOptions): Promise<Run> {
-  const { PATH = '', TMPDIR } = process.env;
+  const { PATH = '', TMPDIR, NODE_COMPILE_CACHE } = process.env;
+  const passed = { ...(TMPDIR && { TMPDIR }), ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
   const child = spawn(program, words, {
     cwd: options.cwd,
-    env: { PATH, TZ: 'UTC', ...(TMPDIR && { TMPDIR }), RESTIC_PASSWORD: PASSWORD, ...options.env },
+    env: { PATH, TZ: 'UTC', ...passed, RESTIC_PASSWORD: PASSWORD, ...options.env },
   });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
