@@ -5,7 +5,7 @@ import type { Kind, ObjectRef } from './object.ts';
 
 export const INFO_PATH = 'backup-info.yaml';
 export const CHE_CLUSTER_PATH = 'che-cr.yaml';
-export const DATABASE_FOLDER = 'db';
+const DATABASE_FOLDER = 'db';
 
 /** Folders of the Che namespace's own objects. */
 const OWN_FOLDERS: ReadonlyMap<string, Kind> = new Map([
@@ -22,6 +22,23 @@ const CORE = 'core';
  */
 const NAME = /^(?!\.{1,2}$)[^/%\s\p{Cc}\p{Cs}]{1,253}$/u;
 const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+export function isNamespaceName(name: string): boolean {
+  return NAMESPACE_NAME.test(name);
+}
+
+/** Where the dump of a database is. Throws `bad-request` for a name that no file can have. */
+export function databasePath(name: string): string {
+  if (!NAME.test(name)) throw new EngineError('bad-request', 'a database has a name that no file can have');
+  return `${DATABASE_FOLDER}/${name}.sql`;
+}
+
+/** The database whose dump is at `path`; undefined for another path. */
+export function databaseAt(path: string): string | undefined {
+  const [folder, file = '', ...more] = path.split('/');
+  const name = file.endsWith('.sql') ? file.slice(0, -'.sql'.length) : '';
+  return folder === DATABASE_FOLDER && more.length === 0 && NAME.test(name) ? name : undefined;
+}
 
 /** Where `ref` is; `mine` is the namespace of Che. Throws `bad-request` for a name that no object can have. */
 export function pathOf({ kind, namespace, name }: ObjectRef, mine: string): string {

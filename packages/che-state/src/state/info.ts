@@ -4,7 +4,7 @@ import type { Infrastructure } from '../collect/installation.ts';
 export interface BackupInfo {
   /** The old operator's number of this format; ours are read by whoever reads `v1`. */
   readonly metadataFileVersion: 'v1';
-  /** RFC 3339 in ours; Go's default text in the old operator's. */
+  /** RFC 3339. The old operator wrote Go's default text instead, which is read, too. */
   readonly creationDate: string;
   readonly cheVersion: string;
   readonly infrastructure: Infrastructure;
@@ -24,7 +24,9 @@ export interface BackupInfo {
   readonly databases?: readonly DatabaseInfo[] | undefined;
 }
 
-export type BackupReason = 'manual' | 'before-update' | 'before-restore' | 'schedule';
+export const BACKUP_REASONS = ['manual', 'before-update', 'before-restore', 'schedule'] as const;
+
+export type BackupReason = (typeof BACKUP_REASONS)[number];
 
 export interface OperatorInfo {
   readonly subscription: string;
