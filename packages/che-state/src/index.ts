@@ -32,3 +32,11 @@ export { parseServerUrl } from './server/url.ts';
 export type { Login, ParsedUrl } from './server/url.ts';
 export type { RestAddress, S3Address, ServerAddress, SftpAddress } from './server/address.ts';
 export type { StateDatabase } from './database/database.ts';
+// the Che operator's version
+export { bringOperator } from './olm/bring.ts';
+export type { BringOptions, BroughtOperator, OperatorProgress } from './olm/bring.ts';
+export { approveInstallPlan, pendingInstallPlan } from './olm/install-plan.ts';
+export type { PendingInstallPlan } from './olm/install-plan.ts';
+export { operatorVersion } from './olm/operator.ts';
+export { findSubscription } from './olm/subscription.ts';
+export type { FindSubscriptionOptions, FoundSubscription } from './olm/subscription.ts';

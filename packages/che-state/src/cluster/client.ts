@@ -17,7 +17,7 @@ const NOT_FOUND = 404;
 /** What a header can hold. */
 const PRINTABLE = /^[\u0020-\u007e]+$/;
 
-type Reads = Pick<Cluster, 'serves' | 'version' | 'list' | 'get' | 'watch' | 'exec'>;
+type Reads = Pick<Cluster, 'serves' | 'findKind' | 'version' | 'list' | 'get' | 'watch' | 'exec'>;
 type Writes = Pick<Cluster, 'create' | 'apply' | 'replace' | 'merge' | 'remove'>;
 
 export function clusterOf(api: Api, namespace: string | undefined): Cluster {
@@ -37,6 +37,7 @@ export function clusterOf(api: Api, namespace: string | undefined): Cluster {
 function reads(api: Api, discovery: Discovery): Reads {
   return {
     serves: (kind, call) => discovery.serves(kind, call?.signal),
+    findKind: (apiVersion, kind, call) => discovery.findKind(apiVersion, kind, call?.signal),
     version: (call) => discovery.version(call?.signal),
 
     list: (kind, options = {}) =>

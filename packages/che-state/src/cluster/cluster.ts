@@ -81,6 +81,8 @@ export interface Cluster extends AsyncDisposable {
   readonly namespace: string | undefined;
   /** Is there such a kind? */
   serves(kind: Kind, call?: ClusterCall): Promise<boolean>;
+  /** The kind that is written like this in manifests, such as `apps/v1` and `Deployment`; undefined when it is not served. */
+  findKind(apiVersion: string, kind: string, call?: ClusterCall): Promise<Kind | undefined>;
   /** The server's version, such as `v1.30.2`. */
   version(call?: ClusterCall): Promise<string>;
   /**
@@ -107,7 +109,7 @@ export interface Cluster extends AsyncDisposable {
   ): Promise<KubeObject>;
   /** Asks for the deletion; false when it is not there. Finalizers may hold it for as long as they like. */
   remove(ref: ObjectRef, options?: RemoveOptions): Promise<boolean>;
-  /** Ends when the server ends it, or the signal fires; `conflict` when the version is too old. */
+  /** Ends when the server ends it, after minutes; rejects with `conflict` when the version is too old. */
   watch(kind: Kind, options?: WatchOptions): AsyncIterable<WatchEvent>;
   exec(options: ExecOptions): Promise<RunningCommand>;
   /** The same cluster seen as another user, who is impersonated. It is disposed of with this one. */

@@ -1,5 +1,6 @@
 /** What the API says when it refuses, as an error that holds nothing of what objects contain. */
 import { type Code, EngineError } from 'restic-engine';
+import { itemsAt, textAt } from '../objects/fields.ts';
 
 /** The parts of a `Status` (API conventions, "Response Status Kind") that are looked at. */
 export interface Status {
@@ -15,26 +16,18 @@ export interface Status {
 const MAX_MESSAGE = 300;
 const MAX_FIELDS = 10;
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-
 /** undefined when `json` is no `Status`: whatever answered is not the API. */
 export function readStatus(json: unknown): Status | undefined {
-  if (!isRecord(json) || json['kind'] !== 'Status') return undefined;
-  const details = isRecord(json['details']) ? json['details'] : {};
-  const metadata = isRecord(json['metadata']) ? json['metadata'] : {};
-  const causes: readonly unknown[] = Array.isArray(details['causes']) ? details['causes'] : [];
+  if (textAt(json, 'kind') !== 'Status') return undefined;
   return {
-    reason: text(json['reason']),
-    message: text(json['message']),
-    name: text(details['name']) || undefined,
-    continue: text(metadata['continue']) || undefined,
-    causes: causes.filter(isRecord).map((cause) => ({
-      reason: text(cause['reason']),
-      field: text(cause['field']),
-      message: text(cause['message']),
+    reason: textAt(json, 'reason') ?? '',
+    message: textAt(json, 'message') ?? '',
+    name: textAt(json, 'details', 'name'),
+    continue: textAt(json, 'metadata', 'continue'),
+    causes: itemsAt(json, 'details', 'causes').map((cause) => ({
+      reason: textAt(cause, 'reason') ?? '',
+      field: textAt(cause, 'field') ?? '',
+      message: textAt(cause, 'message') ?? '',
     })),
   };
 }
@@ -97,7 +90,7 @@ const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
 
 /** An error of a socket or of TLS. Its message is not repeated: it may hold headers or what was received. */
 export function connectionError(subject: string, error: unknown): EngineError {
-  const code = error instanceof Error && 'code' in error ? text(error.code) : '';
+  const code = textAt(error, 'code') ?? '';
   if (/ALERT/.test(code)) {
     return new EngineError('unauthorized', `cannot ${subject}: the API does not accept the client's certificate`, {
       cause: code,

@@ -1,0 +1,141 @@
+/** Brings a version of the Che operator through OLM, which knows no way back: its Subscription is made anew. */
+import { EngineError } from 'restic-engine';
+import type { Cluster, ClusterCall } from '../cluster/cluster.ts';
+import { textAt } from '../objects/fields.ts';
+import { CLUSTER_SERVICE_VERSION, SUBSCRIPTION } from '../objects/kinds.ts';
+import type { KubeObject, ObjectRef } from '../objects/object.ts';
+import type { BringOptions, OperatorProgress } from './bring.ts';
+import { channelWith } from './catalog.ts';
+import { changeOf, forgetChange, type OperatorChange, saveChange } from './change.ts';
+import { Deadline } from './deadline.ts';
+import { approveInstallPlan, listPending } from './install-plan.ts';
+import { findOperator, versionOf } from './operator.ts';
+import { describeSubscription, splitCsv } from './subscription.ts';
+
+/** CSVs of operators for all namespaces are copied into each of them, with this label. */
+const COPIED = 'olm.copiedFrom';
+
+type Report = (progress: OperatorProgress) => void;
+
+/** What is known before anything is changed. */
+interface Known {
+  /** The Subscription as it is; undefined after an interruption. */
+  readonly subscription: KubeObject | undefined;
+  /** What an interrupted call left behind. */
+  readonly begun: OperatorChange | undefined;
+}
+
+export async function subscribeTo(cluster: Cluster, known: Known, options: BringOptions): Promise<void> {
+  const { signal, version, onProgress = () => undefined } = options;
+  const call: ClusterCall = { signal };
+  const { change, replaced } = await planned(cluster, known, version, call);
+  const deadline = new Deadline(options.timeoutMs, call);
+  await saveChange(cluster, change, call);
+  const ref = refOf(change.subscription);
+  if (replaced !== undefined) {
+    onProgress({ step: 'remove-subscription' });
+    await cluster.remove(ref, { uid: change.replaces, signal });
+    await gone(cluster, ref, change.replaces, deadline, call);
+  }
+  await removeOthers(cluster, change, deadline, { call, onProgress });
+  if ((await cluster.get(ref, call)) === undefined) {
+    onProgress({ step: 'create-subscription' });
+    await createAnew(cluster, change.subscription, call);
+  }
+  await installed(cluster, change, version, deadline, { call, onProgress });
+  await forgetChange(cluster, change, call);
+}
+
+/** Reads everything that is needed and decides; changes nothing. */
+async function planned(
+  cluster: Cluster,
+  { subscription, begun }: Known,
+  version: string,
+  call: ClusterCall,
+): Promise<{ readonly change: OperatorChange; readonly replaced: KubeObject | undefined }> {
+  const there = subscription ?? begun?.subscription;
+  if (there === undefined) throw new TypeError('there is neither a Subscription nor a note of one');
+  const csv = `${describeSubscription(there).csvPrefix}.v${version}`;
+  const replaced = subscription?.metadata.uid === begun?.replaces ? subscription : undefined;
+  const isNew = textAt(subscription?.spec, 'startingCSV') === csv;
+  if (textAt(begun?.subscription.spec, 'startingCSV') === csv && begun !== undefined) {
+    if (subscription === undefined || replaced !== undefined || isNew) return { change: begun, replaced };
+  }
+  const channel = await channelWith(cluster, there, csv, call);
+  return { change: changeOf(there, csv, channel), replaced: subscription };
+}
+
+function refOf({ metadata }: KubeObject): ObjectRef {
+  return { kind: SUBSCRIPTION, namespace: metadata.namespace, name: metadata.name };
+}
+
+async function createAnew(cluster: Cluster, subscription: KubeObject, call: ClusterCall): Promise<void> {
+  try {
+    await cluster.create(SUBSCRIPTION, subscription, call);
+  } catch (error) {
+    // The answer to an earlier try may have been lost.
+    if (!EngineError.is(error, 'already-exists')) throw error;
+  }
+}
+
+/** OLM installs no version beside another one. */
+async function removeOthers(
+  cluster: Cluster,
+  { namespace, subscription }: OperatorChange,
+  deadline: Deadline,
+  { call, onProgress }: { readonly call: ClusterCall; readonly onProgress: Report },
+): Promise<void> {
+  const wanted = textAt(subscription.spec, 'startingCSV');
+  const { csvPrefix } = describeSubscription(subscription);
+  for await (const { metadata } of cluster.list(CLUSTER_SERVICE_VERSION, { namespace, ...call })) {
+    const { name, uid } = metadata;
+    const isOurs = splitCsv(name)?.prefix === csvPrefix && metadata.labels?.[COPIED] === undefined;
+    if (!isOurs || name === wanted) continue;
+    onProgress({ step: 'remove-csv', csv: name });
+    const ref = { kind: CLUSTER_SERVICE_VERSION, namespace, name };
+    await cluster.remove(ref, { uid, ...call });
+    await gone(cluster, ref, uid ?? '', deadline, call);
+  }
+}
+
+async function gone(
+  cluster: Cluster,
+  ref: ObjectRef,
+  uid: string,
+  deadline: Deadline,
+  call: ClusterCall,
+): Promise<void> {
+  while ((await cluster.get(ref, call))?.metadata.uid === uid) {
+    await deadline.pause(`${ref.kind.kind} ${ref.name} to be gone`);
+  }
+}
+
+/** Approves the plan of the wanted CSV, and of nothing else, and waits until that version runs. */
+async function installed(
+  cluster: Cluster,
+  { namespace, subscription }: OperatorChange,
+  version: string,
+  deadline: Deadline,
+  { call, onProgress }: { readonly call: ClusterCall; readonly onProgress: Report },
+): Promise<void> {
+  const found = { ...describeSubscription(subscription), namespace };
+  const name = textAt(subscription.spec, 'startingCSV') ?? '';
+  let told = '';
+  for (;;) {
+    const csv = await cluster.get({ kind: CLUSTER_SERVICE_VERSION, namespace, name }, call);
+    const phase = textAt(csv?.status, 'phase') ?? 'Unknown';
+    if (phase !== told) onProgress({ step: 'wait', csv: name, phase });
+    told = phase;
+    if (phase === 'Succeeded') {
+      const operator = await findOperator(cluster, [namespace], call);
+      if (operator !== undefined && versionOf(operator) === version) return;
+    } else {
+      for (const plan of await listPending(cluster, found, call)) {
+        if (plan.csv !== name) continue;
+        onProgress({ step: 'approve', csv: name });
+        await approveInstallPlan(cluster, plan, call);
+      }
+    }
+    await deadline.pause(`${name}, which is ${phase}`);
+  }
+}
