@@ -12,8 +12,29 @@ export type {
   WatchEvent,
   WatchOptions,
 } from './cluster/cluster.ts';
-export { apiVersionOf } from './objects/object.ts';
 export type { Json, Kind, KubeObject, ObjectMeta, ObjectRef, OwnerReference } from './objects/object.ts';
+export { apiVersionOf } from './objects/object.ts';
+export { normalize } from './objects/strip.ts';
+export { fromYaml, toYaml } from './objects/yaml.ts';
+export type { FromYamlOptions } from './objects/yaml.ts';
+// what belongs to a backup
+export { collect } from './collect/collect.ts';
+export type { CollectedObject, CollectOptions } from './collect/collect.ts';
+export { findInstallation } from './collect/find-installation.ts';
+export type { FindInstallationOptions, Infrastructure, Installation } from './collect/installation.ts';
+// backups
+export { backupState } from './state/backup.ts';
+export type { BackupStateOptions, BackupStateProgress, BackupStateResult } from './state/backup.ts';
+export { findState, hostOf, listStates } from './state/find.ts';
+export type { FindStateOptions, ListStatesOptions, StateEntry } from './state/find.ts';
+export { openState } from './state/open.ts';
+export type { BackupInfo, BackupReason, DatabaseInfo, OperatorInfo } from './state/info.ts';
+export type { SavedDatabase, SavedObject, SavedState } from './state/state.ts';
+export { diffStates, liveState } from './state/diff.ts';
+export type { StateDifference, StateSide } from './state/diff.ts';
+export { diffObjects } from './state/diff-objects.ts';
+export type { FieldChange } from './state/diff-objects.ts';
+export { maskSecrets } from './state/mask.ts';
 // where backups are kept
 export { chooseConfiguration } from './server/choose.ts';
 export type { ChooseOptions } from './server/choose.ts';

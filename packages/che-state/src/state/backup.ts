@@ -9,6 +9,7 @@ import type { StateDatabase } from '../database/database.ts';
 import type { ObjectRef } from '../objects/object.ts';
 import { databasePath, INFO_PATH } from '../objects/path.ts';
 import { toYaml } from '../objects/yaml.ts';
+import { findSubscription } from '../olm/subscription.ts';
 import { hostOf, tagsOf } from './find.ts';
 import type { BackupInfo, BackupReason, OperatorInfo } from './info.ts';
 
@@ -59,7 +60,8 @@ export async function backupState(repository: Repository, options: BackupStateOp
   const { cluster, namespace, reason, databases = [], retryLockMs, signal, onProgress } = options;
   const call = { signal };
   const installation = options.installation ?? (await findInstallation(cluster, { namespace, signal }));
-  const info = infoOf(installation, { reason, databases, now: new Date() });
+  const operator = await operatorOf(cluster, installation, call);
+  const info = infoOf(installation, { reason, databases, operator, now: new Date() });
   const missing: ObjectRef[] = [];
   let objectsDone = 0;
 
@@ -93,10 +95,27 @@ export async function backupState(repository: Repository, options: BackupStateOp
   return { snapshotId, info, objects: objectsDone, missing, summary };
 }
 
+/** How the Che operator was installed is worth noting, but no reason to do without a backup. */
+async function operatorOf(
+  cluster: Cluster,
+  { namespace, flavor }: Installation,
+  call: ClusterCall,
+): Promise<OperatorInfo | undefined> {
+  try {
+    const found = await findSubscription(cluster, { namespace, flavor, ...call });
+    if (found === undefined) return undefined;
+    const { package: _package, csvPrefix: _csvPrefix, ...operator } = found;
+    return operator;
+  } catch (error) {
+    if (EngineError.is(error, 'denied') || EngineError.is(error, 'ambiguous')) return undefined;
+    throw error;
+  }
+}
+
 interface About {
   readonly reason: BackupReason;
   readonly databases: readonly StateDatabase[];
-  readonly operator?: OperatorInfo | undefined;
+  readonly operator: OperatorInfo | undefined;
   readonly now: Date;
 }
 
