@@ -61,3 +61,13 @@ export type { PendingInstallPlan } from './olm/install-plan.ts';
 export { operatorVersion } from './olm/operator.ts';
 export { findSubscription } from './olm/subscription.ts';
 export type { FindSubscriptionOptions, FoundSubscription } from './olm/subscription.ts';
+// custom resources
+export { readClusterBackup, REASON_LABEL, SCHEDULE_LABEL } from './resources/backup.ts';
+export type { BackupStatus, BackupTarget, ClusterBackup } from './resources/backup.ts';
+export type { Condition } from './resources/conditions.ts';
+export { isFinished } from './resources/job.ts';
+export type { JobState, JobStatus } from './resources/job.ts';
+export { readClusterRestore } from './resources/restore.ts';
+export type { ClusterRestore, RestoreSpec, RestoreStatus } from './resources/restore.ts';
+export { readBackupSchedule } from './resources/schedule.ts';
+export type { BackupSchedule, ScheduleSpec, ScheduleStatus } from './resources/schedule.ts';
