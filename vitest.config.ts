@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { defineConfig } from 'vitest/config';
 import { MissingPeers } from './test/peers/reporter.ts';
+import { LongFirst } from './test/support/long-first.ts';
 
 // Tests run the sources, not dist: every package of the workspace answers to this export condition. Worker threads and
 // child processes started from a test inherit it with `process.execArgv`, and Node strips the types of what they load.
@@ -37,8 +38,9 @@ export default defineConfig({
     exclude: ['**/dist/**', '**/node_modules/**'],
     pool: 'forks',
     execArgv: [`--conditions=${source}`, KEEP_WASM_CODE],
-    // One more than CI has cores: a third of the time tests wait, for locks to settle and for servers.
-    maxWorkers: 3,
+    // Twice as many as CI has cores: half of the time tests wait, for locks to settle, for servers and for fsync.
+    maxWorkers: 4,
+    sequence: { sequencer: LongFirst },
     slowTestThreshold: 5000,
     reporters: ['default', new MissingPeers()],
   },

@@ -12,7 +12,7 @@ import { showLogsOfFailures } from './logs.ts';
 
 showLogsOfFailures();
 
-const FILES = 10_000;
+const FILES = 5_000;
 const COUNTED = KINDS.filter(({ name }) => name === 'rest-server' || name === 'Ceph');
 
 await describeWithServers('requests', COUNTED, ({ kind, server, restic }) => {
