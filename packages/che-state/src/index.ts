@@ -12,6 +12,14 @@ export type {
   WatchEvent,
   WatchOptions,
 } from './cluster/cluster.ts';
+export {
+  BACKUP_SERVER_CONFIGURATION,
+  CHE_CLUSTER_V1,
+  CHE_CLUSTER_V2,
+  CLUSTER_BACKUP,
+  CLUSTER_RESTORE,
+  NAMESPACE,
+} from './objects/kinds.ts';
 export type { Json, Kind, KubeObject, ObjectMeta, ObjectRef, OwnerReference } from './objects/object.ts';
 export { apiVersionOf } from './objects/object.ts';
 export { normalize } from './objects/strip.ts';
@@ -20,7 +28,7 @@ export type { FromYamlOptions } from './objects/yaml.ts';
 // what belongs to a backup
 export { collect } from './collect/collect.ts';
 export type { CollectedObject, CollectOptions } from './collect/collect.ts';
-export { findInstallation } from './collect/find-installation.ts';
+export { clusterUidOf, findInstallation } from './collect/find-installation.ts';
 export type { FindInstallationOptions, Infrastructure, Installation } from './collect/installation.ts';
 // backups
 export { backupState } from './state/backup.ts';
@@ -43,6 +51,7 @@ export { serverFromConfiguration } from './server/from-configuration.ts';
 export type { ConfigurationOptions } from './server/from-configuration.ts';
 export { serverFromUrl } from './server/from-url.ts';
 export type { UrlCredentials } from './server/from-url.ts';
+export { INTERNAL } from './server/internal-objects.ts';
 export { ensureInternalServer } from './server/internal.ts';
 export type { InternalServerOptions } from './server/internal.ts';
 export { withServerRepository } from './server/repository.ts';
@@ -71,3 +80,13 @@ export { readClusterRestore } from './resources/restore.ts';
 export type { ClusterRestore, RestoreSpec, RestoreStatus } from './resources/restore.ts';
 export { readBackupSchedule } from './resources/schedule.ts';
 export type { BackupSchedule, ScheduleSpec, ScheduleStatus } from './resources/schedule.ts';
+// restore
+export { planRestore } from './restore/plan.ts';
+export type { PlannedAction, PlannedObject, PlanProgress, PlanRestoreOptions, RestorePlan } from './restore/plan.ts';
+export { restoreState } from './restore/restore.ts';
+export type { RestoreResult, RestoreStateOptions } from './restore/restore.ts';
+export type { FoundMismatch, Mismatch, RestoreTarget } from './restore/differences.ts';
+export type { RestoredDatabase } from './restore/load-databases.ts';
+export { RESTORE_STAGES } from './restore/order.ts';
+export type { ObjectStage, RestoreStage } from './restore/order.ts';
+export type { LeftDifference, RestoreProgress } from './restore/work.ts';
