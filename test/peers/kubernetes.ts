@@ -33,8 +33,10 @@ export const KUBE_APISERVER: BuildFacts = {
     const generator = join(work, 'openapi-gen');
     await go('build', '-o', generator, './vendor/k8s.io/kube-openapi/cmd/openapi-gen');
     await generateOpenApi(source, (args) => run(generator, args, SECONDS, source, env));
-    const version = `${SELF}/vendor/k8s.io/component-base/version`;
-    const flags = ['-s', '-w', `-X ${version}.gitVersion=v${versionOf(tarball)}`];
+    const settings = ['component-base/version', 'client-go/pkg/version'].flatMap((path) =>
+      versionSettings(`${SELF}/vendor/k8s.io/${path}`, versionOf(tarball)),
+    );
+    const flags = ['-s', '-w', ...settings];
     await go('build', '-ldflags', flags.join(' '), '-o', program, './cmd/kube-apiserver');
   },
 };
@@ -73,6 +75,13 @@ async function suitGo118(source: string): Promise<void> {
     ],
     ['mapiterinit(type2.rtype, *(*unsafe.Pointer)(obj)),\n\t\tpKey', 'it,\n\t\tpKey'],
   ]);
+}
+
+/** What the linker writes into a package that tells versions. */
+function versionSettings(path: string, version: string): string[] {
+  const [major, minor] = version.split('.');
+  const values = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
+  return Object.entries(values).map(([name, value]) => `-X ${path}.${name}=${value}`);
 }
 
 const TAG = /^\/\/ *\+k8s:openapi-gen=/m;

@@ -1,5 +1,8 @@
 /** A small client of the Kubernetes API, so that tests do not ask the program they judge. */
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
+import { createInterface } from 'node:readline';
 import { apiVersionOf, type Kind, type KubeObject, type ObjectRef } from '@restic-engine/che-state';
 
 /** An answer that is no success; the message is the API's. */
@@ -32,6 +35,13 @@ export interface Api extends Disposable {
   /** JSON merge patch. */
   merge(ref: ObjectRef, patch: object, subresource?: 'status' | 'finalize'): Promise<KubeObject>;
   remove(ref: ObjectRef): Promise<void>;
+  /** Every object there is, then every change, until `signal` fires. What `onEvent` throws ends it, too. */
+  watch(kind: Kind, onEvent: (event: ApiEvent) => void, signal: AbortSignal): Promise<void>;
+}
+
+export interface ApiEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  readonly object: KubeObject;
 }
 
 /** More at once do not make an API server faster that shares two cores with the tests. */
@@ -71,8 +81,29 @@ export function openApi(access: ApiAccess, kinds: readonly Kind[]): Api {
     async remove(ref) {
       await call('DELETE', at(ref));
     },
+    watch: (kind, onEvent, signal) => watch(access, kind, onEvent, signal),
     [Symbol.dispose]: () => agent.destroy(),
   };
+}
+
+/** On a connection of its own: it lasts as long as the test does. */
+async function watch(
+  { server, token, ca }: ApiAccess,
+  kind: Kind,
+  onEvent: (event: ApiEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
+  const outgoing = request(`${server}${pathOf(kind, undefined)}?watch=1`, { headers, ca, signal }).end();
+  try {
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+    if (answer.statusCode === 404) return;
+    for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
+      onEvent(JSON.parse(line) as ApiEvent);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }
 
 /** Does something with each, some at a time. */
