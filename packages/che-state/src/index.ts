@@ -61,7 +61,11 @@ export type { StoreOptions } from './server/store.ts';
 export { parseServerUrl } from './server/url.ts';
 export type { Login, ParsedUrl } from './server/url.ts';
 export type { RestAddress, S3Address, ServerAddress, SftpAddress } from './server/address.ts';
+// databases
+export { databasesOf } from './database/databases-of.ts';
+export type { DatabasesOptions } from './database/databases-of.ts';
 export type { StateDatabase } from './database/database.ts';
+export type { TlsMode } from './database/network-client.ts';
 // the Che operator's version
 export { bringOperator } from './olm/bring.ts';
 export type { BringOptions, BroughtOperator, OperatorProgress } from './olm/bring.ts';
