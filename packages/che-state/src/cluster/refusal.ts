@@ -40,10 +40,11 @@ export function withoutValues(message: string): string {
   const rights = /User "[^"]*" cannot [a-z]+ resource "[^"]*" in API group "[^"]*"[^"]*("[^"]*")?/.exec(message);
   if (rights !== null) return rights[0].slice(0, MAX_MESSAGE);
   const cut = message
+    // Decoders show the place of a mistake, and what is around it.
+    .replace(/(, got |, error found in |\|).*$/s, '')
     .replace(/"(?:[^"\\]|\\.)*"|`[^`]*`/g, '…')
     .replace(/["`].*$/s, '…')
     .replace(/\b(\w+ value): .*?(?=: |$)/gs, '$1')
-    .replace(/, got .*$/s, '')
     .replace(/\s+/g, ' ')
     .trim();
   return cut.length > MAX_MESSAGE ? `${cut.slice(0, MAX_MESSAGE)}…` : cut;
