@@ -3,27 +3,44 @@
  * which most programs around Kubernetes still speak, and 1.2.
  */
 import { EngineError } from 'restic-engine';
-import type { Document } from 'yaml';
+import type { Document, Scalar } from 'yaml';
 import type { Json } from './object.ts';
 
 /** Bytes of YAML that are read: a cluster keeps no object above 1.5 MiB, and escapes may make it longer. */
 export const MAX_YAML_BYTES: number = 8 * 2 ** 20;
 /** Deeper than any sound object, and shallow enough for the stack. */
 const MAX_DEPTH = 200;
-/** Parsing takes about a kilobyte for each token, so that what is short needs no counting. */
-const MAX_TOKENS = 300_000;
+/** Parsing takes some 400 bytes for each token; what is short needs no counting. */
+const MAX_TOKENS = 600_000;
 const NEED_NO_COUNTING = 64 * 1024;
 
 /** The YAML of an object: fields in order of their names, no line folded, nothing said twice by reference. */
 export async function toYaml(object: object): Promise<string> {
-  const { stringify } = await import('yaml');
-  return stringify(object, {
+  const { Document, visit } = await import('yaml');
+  const document = new Document(object, {
     sortMapEntries: true,
-    lineWidth: 0,
     aliasDuplicateObjects: false,
     compat: 'yaml-1.1',
   });
+  visit(document, {
+    Scalar: (place, node) => {
+      if (typeof node.value !== 'string') return;
+      if (place !== 'key' && isBlock(node.value)) node.type = 'BLOCK_LITERAL';
+      else if (NEEDS_ESCAPES.test(node.value)) node.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return document.toString({ lineWidth: 0, blockQuote: 'literal', doubleQuotedMinMultiLineLength: Infinity });
 }
+
+/** Lines that every reader takes as they are. White space at the ends is what readers differ about. */
+function isBlock(text: string): boolean {
+  const lines = text.endsWith('\n') ? text.slice(0, -1) : text;
+  return text.includes('\n') && lines !== '' && lines.trim() === lines && !UNPRINTABLE.test(text);
+}
+
+const UNPRINTABLE = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/u;
+/** What is no line of printable characters. */
+const NEEDS_ESCAPES = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 export interface FromYamlOptions {
   /** What programs in Go wrote, such as the old operator, is YAML 1.1. @default '1.2' */
@@ -32,7 +49,7 @@ export interface FromYamlOptions {
 
 /**
  * The JSON that a YAML text says. Throws `corrupt` for what is no single document of plain JSON, such as references, tags,
- * and keys that are no text or there twice; `too-large` for more than 8 MiB, 300,000 tokens or 200 levels. Errors have
+ * and keys that are no text or there twice; `too-large` for more than 8 MiB, 600,000 tokens or 200 levels. Errors have
  * nothing of the text.
  */
 export async function fromYaml(text: string, { version = '1.2' }: FromYamlOptions = {}): Promise<Json> {
@@ -54,12 +71,13 @@ export async function fromYaml(text: string, { version = '1.2' }: FromYamlOption
     throw error;
   }
   const [problem] = [...parsed.errors, ...parsed.warnings];
+  if (problem?.code === 'RESOURCE_EXHAUSTION') throw tooLarge('deep');
   if (problem !== undefined) throw notPlain(problem.code.toLowerCase().replaceAll('_', ' '));
 
   const read = (node: unknown, depth: number): Json => {
     if (depth > MAX_DEPTH) throw tooLarge('deep');
     if (node === null) return null;
-    if (yaml.isScalar(node)) return jsonScalar(node.value);
+    if (yaml.isScalar(node)) return jsonScalar(node);
     if (yaml.isSeq(node)) return node.items.map((item) => read(item, depth + 1));
     if (!yaml.isMap(node)) throw notPlain('a reference');
     const fields = new Map<string, Json>();
@@ -79,9 +97,11 @@ function refuseManyTokens(tokens: Iterable<string>): void {
   for (const _token of tokens) if (++count > MAX_TOKENS) throw tooLarge('manifold');
 }
 
-function jsonScalar(value: unknown): Json {
+function jsonScalar({ value, source }: Scalar): Json {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
+  // Times have no type of their own in JSON.
+  if (value instanceof Date && source !== undefined) return source;
   throw notPlain('a value that JSON does not have');
 }
 
