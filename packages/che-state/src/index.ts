@@ -78,7 +78,7 @@ export type { FindSubscriptionOptions, FoundSubscription } from './olm/subscript
 export { readClusterBackup, REASON_LABEL, SCHEDULE_LABEL } from './resources/backup.ts';
 export type { BackupStatus, BackupTarget, ClusterBackup } from './resources/backup.ts';
 export type { Condition } from './resources/conditions.ts';
-export { isFinished } from './resources/job.ts';
+export { isFinished, readJobStatus } from './resources/job.ts';
 export type { JobState, JobStatus } from './resources/job.ts';
 export { readClusterRestore } from './resources/restore.ts';
 export type { ClusterRestore, RestoreSpec, RestoreStatus } from './resources/restore.ts';

@@ -1,7 +1,6 @@
-/** The flags every command takes, before it or after it. */
-import { Option, type CommandUnknownOpts } from '@commander-js/extra-typings';
+/** The flags every command of restic-engine takes, before it or after it. */
+import type { GlobalFlag } from './global-flag.ts';
 import { COMPRESSIONS } from './globals.ts';
-import { GLOBAL_GROUP } from './manual/manual.ts';
 
 /** What the command line says, before the environment has its word. */
 export interface GlobalFlags {
@@ -34,19 +33,7 @@ export interface GlobalFlags {
   metricsFile?: string;
 }
 
-export interface GlobalFlag {
-  readonly flags: string;
-  readonly description: string;
-  /** The words it can have. */
-  readonly choices?: readonly string[];
-  /** What holds without it. */
-  readonly preset?: string;
-  /** May be given more than once. */
-  readonly repeated?: true;
-  apply(flags: GlobalFlags, value: string): void;
-}
-
-const GLOBAL_FLAGS: readonly GlobalFlag[] = [
+export const GLOBAL_FLAGS: readonly GlobalFlag<GlobalFlags>[] = [
   {
     flags: '-r, --repo <repository>',
     description: 'repository to backup to or restore from (default: $RESTIC_REPOSITORY)',
@@ -192,20 +179,8 @@ const GLOBAL_FLAGS: readonly GlobalFlag[] = [
 ];
 
 /** The global flag of that long name, without `--`. */
-export function findGlobalFlag(name: string): GlobalFlag | undefined {
+export function findGlobalFlag(name: string): GlobalFlag<GlobalFlags> | undefined {
   return GLOBAL_FLAGS.find(({ flags }) => /--([a-z-]+)/.exec(flags)?.[1] === name);
-}
-
-/** Lets `command` and its own commands take the global flags; what is given lands in `flags`. */
-export function declareGlobalFlags(command: CommandUnknownOpts, flags: GlobalFlags): void {
-  for (const { flags: text, description, choices, preset, apply } of GLOBAL_FLAGS) {
-    const option = new Option(text, description).helpGroup(GLOBAL_GROUP).default(undefined, preset);
-    // Values are looked at when the environment has had its word.
-    if (choices !== undefined) option.choices(choices).argParser(String);
-    command.addOption(option);
-    command.on(`option:${option.name()}`, (value: string) => apply(flags, value));
-  }
-  for (const child of command.commands) declareGlobalFlags(child, flags);
 }
 
 /** `--verbose=2` and `-v=2` as the two flags they stand for; the words after `--` are left alone. */
@@ -216,22 +191,4 @@ export function expandVerbose(argv: readonly string[]): string[] {
     const level = index < last ? /^(?:--verbose|-v)=(\d+)$/.exec(word)?.[1] : undefined;
     return level === undefined ? word : Array.from({ length: Math.min(Number(level), 2) }, () => '--verbose');
   });
-}
-
-/** The first words that are neither flags nor values of global flags: the command, and what follows it. */
-export function findOperands(argv: readonly string[]): string[] {
-  const takesValue = new Set(
-    GLOBAL_FLAGS.filter(({ flags }) => flags.includes('<')).flatMap(({ flags }) =>
-      flags.replace(/ <.*/, '').split(', '),
-    ),
-  );
-  const operands: string[] = [];
-  for (let index = 0; index < argv.length; index++) {
-    const word = argv[index] ?? '';
-    if (word === '--') break;
-    if (!word.startsWith('-')) operands.push(word);
-    // In a group such as `-qr`, the last letter takes the next word.
-    else if (takesValue.has(word) || (/^-[a-z]+$/i.test(word) && takesValue.has(`-${word.at(-1) ?? ''}`))) index++;
-  }
-  return operands;
 }

@@ -1,10 +1,10 @@
 /** The commands there are; each is loaded when it is called. */
-import { Command } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { Start } from './context.ts';
-import { declareGlobalFlags, findOperands } from './flags.ts';
+import { GLOBAL_FLAGS } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { describeFlag } from './manual/manual.ts';
+import { declareGlobalFlags, findOperands } from './global-flag.ts';
+import { newProgram } from './new-program.ts';
 
 /** Adds a command with its flags and its action to the program. */
 export type Define = (program: CommandUnknownOpts, start: Start, flags: GlobalFlags) => CommandUnknownOpts;
@@ -182,27 +182,18 @@ export async function buildProgram(
   flags: GlobalFlags,
   start: Start,
 ): Promise<CommandUnknownOpts> {
-  const program: CommandUnknownOpts = new Command('restic-engine')
-    .summary('Encrypted, deduplicated backups')
-    .description('Encrypted, deduplicated backups in repositories that restic reads and writes too.')
-    .usage('[command]')
-    .enablePositionalOptions()
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined })
-    // Flags may be long: a narrow column of descriptions is still better than lines that the terminal breaks.
-    .configureHelp({
-      subcommandTerm: (command) => command.name(),
-      optionDescription: describeFlag,
-      minWidthToWrap: 20,
-    })
-    .addHelpText('after', '\nUse "restic-engine [command] --help" for more information about a command.');
-  const [first, second] = findOperands(argv);
+  const program = newProgram(
+    'restic-engine',
+    'Encrypted, deduplicated backups',
+    'Encrypted, deduplicated backups in repositories that restic reads and writes too.',
+  );
+  const [first, second] = findOperands(argv, GLOBAL_FLAGS);
   const wanted = first === 'help' ? second : first;
   for (const { name, summary, load } of COMMANDS) {
     if (name === wanted || DESCRIBING.has(wanted ?? '')) (await load())(program, start, flags).summary(summary);
     else program.command(name).summary(summary);
   }
   if (wanted === 'rebuild-index') (await import('./commands/repair.ts')).defineRebuildIndex(program, start);
-  declareGlobalFlags(program, flags);
+  declareGlobalFlags(program, GLOBAL_FLAGS, flags);
   return program;
 }

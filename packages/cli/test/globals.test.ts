@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { expandVerbose, findOperands } from '../src/flags.ts';
+import { expandVerbose, GLOBAL_FLAGS } from '../src/flags.ts';
+import { findOperands } from '../src/global-flag.ts';
 import { repositoryLocation, resolveGlobals } from '../src/globals.ts';
 import { resolveTransport } from '../src/transport.ts';
 import { makeTempDir } from './temp-dir.ts';
@@ -129,7 +130,7 @@ describe('findOperands', () => {
     [['--', 'ls'], []],
     [[], []],
   ])('%j → %j', (argv, operands) => {
-    expect(findOperands(argv)).toEqual(operands);
+    expect(findOperands(argv, GLOBAL_FLAGS)).toEqual(operands);
   });
 });
 

@@ -36,7 +36,10 @@ const manuals = new WeakMap<CommandUnknownOpts, Manual>();
 /** Gives a command its manual; its help shows it. */
 export function documented<C extends CommandUnknownOpts>(command: C, manual: Manual): C {
   manuals.set(command, manual);
-  command.addHelpText('after', () => `\n${exampleLines(manual).join('\n')}\n\n${exitLines(manual).join('\n')}`);
+  command.addHelpText(
+    'after',
+    () => `\n${exampleLines(programOf(command), manual).join('\n')}\n\n${exitLines(manual).join('\n')}`,
+  );
   return command;
 }
 
@@ -45,8 +48,13 @@ export function manualOf(command: CommandUnknownOpts): Manual | undefined {
   return manuals.get(command);
 }
 
-function exampleLines({ examples }: Manual): string[] {
-  return ['Examples:', ...examples.flatMap(({ purpose, words }) => [`  # ${purpose}`, `  $ restic-engine ${words}`])];
+function exampleLines(program: string, { examples }: Manual): string[] {
+  return ['Examples:', ...examples.flatMap(({ purpose, words }) => [`  # ${purpose}`, `  $ ${program} ${words}`])];
+}
+
+/** The name of the program that a command belongs to. */
+function programOf(command: CommandUnknownOpts): string {
+  return command.parent === null ? command.name() : programOf(command.parent);
 }
 
 function exitLines({ exits }: Manual): string[] {

@@ -1,7 +1,8 @@
 /** Sets the flags of a command as a profile says. */
 import type { CommandUnknownOpts, Option } from '@commander-js/extra-typings';
 import { findGlobalFlag } from '../flags.ts';
-import type { GlobalFlag, GlobalFlags } from '../flags.ts';
+import type { GlobalFlags } from '../flags.ts';
+import type { GlobalFlag } from '../global-flag.ts';
 import { resolveGlobals } from '../globals.ts';
 import type { Environment } from '../globals.ts';
 import { collect } from '../values/filter.ts';
@@ -97,7 +98,7 @@ function camelCase(name: string): string {
   return name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function globalFlag(key: string, flag: GlobalFlag, entry: Entry, flags: GlobalFlags): () => void {
+function globalFlag(key: string, flag: GlobalFlag<GlobalFlags>, entry: Entry, flags: GlobalFlags): () => void {
   const takesValue = flag.flags.includes('<');
   const texts = takesValue ? valuesAt(entry, key, flag.repeated ?? false) : timesOf(entry, key);
   const alone: GlobalFlags = {};

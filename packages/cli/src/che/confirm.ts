@@ -1,0 +1,24 @@
+/** Asks before something is changed for good. */
+import process from 'node:process';
+import { Incomplete, UsageError } from '../failure.ts';
+import { canAsk } from '../password.ts';
+import { INTERRUPTED } from '../signals.ts';
+import type { CheContext } from './context.ts';
+
+/** Without anybody to ask, the command line must say that nobody is to be asked. Checked before any work. */
+export function refuseSilence(batch: boolean | undefined, json: boolean): void {
+  if (batch || (canAsk() && !json)) return;
+  throw new UsageError(
+    json
+      ? 'with --json nobody is asked: add --batch'
+      : 'there is no terminal to ask on: add --batch to go ahead without',
+  );
+}
+
+/** Does the person on the terminal want it? */
+export async function confirmed(question: string, { signal }: CheContext): Promise<boolean> {
+  const { confirm, isCancel } = await import('@clack/prompts');
+  const answer = await confirm({ message: question, initialValue: false, signal, output: process.stderr });
+  if (isCancel(answer)) throw new Incomplete(INTERRUPTED, 'interrupted');
+  return answer;
+}

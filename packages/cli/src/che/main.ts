@@ -1,0 +1,4 @@
+/** The program `che-backup`. */
+import { run } from './run.ts';
+
+process.exitCode = await run(process.argv.slice(2), process.env);

@@ -1,0 +1,84 @@
+/** A restore that the operator in the cluster does. */
+import type { BackupServer } from '@restic-engine/che-state';
+import { Incomplete } from '../failure.ts';
+import { toJson } from '../render/json.ts';
+import { bringVersion } from './bring-version.ts';
+import { confirmed } from './confirm.ts';
+import type { CheContext } from './context.ts';
+import { runByOperator } from './follow.ts';
+import { FOLLOW_MS } from './operator-flags.ts';
+import { tellStage } from './render/stages.ts';
+import type { RestoreFlags } from './restore-flags.ts';
+import { DIFFERS } from './restore-here.ts';
+import { tellSummary, versionToBring } from './restore-job.ts';
+import type { RestoreJob } from './restore-job.ts';
+import { serverReference, serverToRead } from './server.ts';
+
+/** As ever. */
+const OBJECT_NAME = 'eclipse-che-restore';
+
+export async function restoreByOperator(context: CheContext, job: RestoreJob): Promise<void> {
+  const { signal, ui } = context;
+  const { place, flags, source } = job;
+  const { cluster, che, namespace } = place;
+  // What is wrong with the server must show before the operator is touched.
+  const server = await serverToRead(context, place, source.server);
+  const wanted = versionToBring(job);
+  tellSummary(context, job, summaryOf(job, server));
+  if (!flags.dryRun && !flags.batch && !(await confirmed(`Restore Eclipse Che in ${namespace}?`, context))) {
+    ui.say('nothing was changed');
+    return;
+  }
+  const reference =
+    (await serverReference(context, place, source.server, 'restore-command')) ?? che.INTERNAL.configuration;
+  if (wanted !== undefined && !flags.dryRun) await bringVersion(context, place, wanted, flags);
+  const status = await runByOperator(cluster, che, {
+    kind: che.CLUSTER_RESTORE,
+    namespace,
+    name: OBJECT_NAME,
+    spec: { snapshotId: source.snapshot, backupServerConfigRef: reference, ...specOf(flags) },
+    timeoutMs: flags.timeout ?? FOLLOW_MS,
+    signal,
+    onStage: (stage) => tellStage(ui, stage),
+  });
+  const { plan = {}, differences = [], safetySnapshotId } = che.readClusterRestore(status).status;
+  if (ui.json) {
+    const summary = { message_type: 'summary', namespace, safety_snapshot_id: safetySnapshotId };
+    ui.line(toJson({ ...summary, objects: plan, differences }));
+  } else {
+    const { name } = ui.screen;
+    if (safetySnapshotId !== undefined) ui.say(`snapshot ${safetySnapshotId.slice(0, 8)} has what was there before`);
+    const counts = Object.entries(plan).map(([action, count]) => `${action} ${count}`);
+    ui.print([
+      ...differences.map(name),
+      name([flags.dryRun ? 'planned' : 'restored', counts.join(', ')].filter(Boolean).join(': ')),
+    ]);
+  }
+  if (differences.length > 0 && !flags.dryRun) {
+    throw new Incomplete(DIFFERS, `${differences.length} objects are not as in the backup`);
+  }
+}
+
+function summaryOf({ source, current }: RestoreJob, { location }: BackupServer) {
+  return {
+    version: source.version ?? current ?? 'that of the backup',
+    repository: location,
+    snapshot: source.snapshot,
+  };
+}
+
+function specOf(flags: RestoreFlags) {
+  const { allow, only, domain, remove, recreate, dryRun, safetySnapshot, readyTimeout } = flags;
+  return {
+    ...(allow && { allow: [...new Set(allow)] }),
+    ...(only && { only }),
+    ...(domain && { domain }),
+    ...(remove && { remove }),
+    ...(recreate && { recreate }),
+    ...(dryRun && { dryRun }),
+    ...(safetySnapshot === false && { skipSafetySnapshot: true }),
+    ...(flags.externalDatabase && { externalDatabases: true }),
+    ...(flags.impersonateCreators && { impersonate: true }),
+    ...(readyTimeout !== undefined && { readyTimeoutSeconds: Math.max(1, Math.ceil(readyTimeout / 1000)) }),
+  };
+}
