@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
+import type { Writable } from 'node:stream';
 import { EngineError } from 'restic-engine';
 import type { RunningCommand } from '../cluster/cluster.ts';
 import type { Program, RunOptions } from './client.ts';
@@ -87,7 +88,7 @@ class LocalProgram {
     try {
       for await (const chunk of stdin ?? []) {
         if (input.destroyed) return;
-        if (!input.write(chunk)) await Promise.race([once(input, 'drain'), once(input, 'close')]);
+        if (!input.write(chunk)) await drained(input);
       }
     } catch (error) {
       this.#kill(error);
@@ -119,6 +120,20 @@ class LocalProgram {
     if (exitCode === null) throw new EngineError('io', `${this.#name} was killed by ${killedBy ?? 'something'}`);
     return { exitCode, stderr: this.#stderr.toString('utf8') };
   }
+}
+
+/** Or closed, whatever for. */
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      resolve();
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
+    if (stream.closed) done();
+  });
 }
 
 function toBytes(chunk: unknown): Uint8Array {

@@ -52,7 +52,8 @@ export class ScriptLexer {
 
   /** The dump's last words have been read, and nothing came after them. */
   get complete(): boolean {
-    return this.#complete && this.#state === 'sql' && this.#statement.isEmpty;
+    const isOpen = this.#previous === DASH || this.#previous === SLASH;
+    return this.#complete && this.#state === 'sql' && this.#statement.isEmpty && !isOpen;
   }
 
   /** The parts of `chunk` that are for psql. Throws `database` for what psql must not see. */
