@@ -186,8 +186,8 @@ function failed({ subject }: ApiRequest, response: IncomingMessage, json: unknow
     known.code === 'throttled' && retryAfterMs > 0
       ? new EngineError('throttled', known.message, { ...known.context, retryAfterMs })
       : known;
-  // 503 is the answer of those who cannot even begin. Conflicts are the caller's business.
-  if (!error.retryable || error.code === 'conflict') return error;
+  // 503 is the answer of those who cannot even begin.
+  if (httpStatus !== 429 && (httpStatus < 500 || error.code !== 'io')) return error;
   return new Failed(error, httpStatus === 429 || httpStatus === 503, retryAfterMs);
 }
 

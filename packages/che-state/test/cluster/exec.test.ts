@@ -44,7 +44,7 @@ const says =
     client.socket.end();
   };
 
-describe('a command in a pod', () => {
+describe.concurrent('a command in a pod', () => {
   it('gives its output, its errors and its exit status', async () => {
     await using server = await start(async (client) => {
       client.accept(V5, Buffer.concat([message(1, ''), message(1, 'one ')]));
