@@ -1,6 +1,10 @@
-/** Our command line as a server: runs one command after another and says what each would have printed. */
+/** A command line of ours as a server: runs one command after another and says what each would have printed. */
 import process from 'node:process';
-import { run } from '../../packages/cli/src/run.ts';
+import type { run as runType } from '../../packages/cli/src/run.ts';
+
+/** The module of the program, as its folder below that of the command line has it. */
+const [, , folder = '.'] = process.argv;
+const { run } = (await import(`../../packages/cli/src/${folder}/run.ts`)) as { readonly run: typeof runType };
 
 export interface CliRequest {
   readonly words: readonly string[];
