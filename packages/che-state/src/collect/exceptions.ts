@@ -88,7 +88,9 @@ export const MADE_FOR_USERS: Exception = {
 
 export const MADE_BY_CHE_OPERATOR: Exception = {
   what: 'cluster-wide rights that the operator makes and grants',
-  is: (object) => isPartOf(object, 'che.eclipse.org') || (label(object, MANAGED_BY) ?? '').endsWith('-operator'),
+  is: (object, { flavor }) =>
+    isPartOf(object, 'che.eclipse.org') ||
+    ['che-operator', `${flavor}-operator`].includes(label(object, MANAGED_BY) ?? ''),
 };
 
 export const PLATFORM_ROLE: Exception = {
