@@ -94,3 +94,6 @@ export type { RestoredDatabase } from './restore/load-databases.ts';
 export { RESTORE_STAGES } from './restore/order.ts';
 export type { ObjectStage, RestoreStage } from './restore/order.ts';
 export type { LeftDifference, RestoreProgress } from './restore/work.ts';
+// the operator
+export { runOperator } from './operator/run.ts';
+export type { ElectionOptions, OperatorLog, OperatorOptions } from './operator/options.ts';

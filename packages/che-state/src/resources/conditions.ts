@@ -1,5 +1,5 @@
 /** Conditions of a status, as the Kubernetes API conventions describe them ("Typical status properties"). */
-import { itemsAt, textAt } from '../objects/fields.ts';
+import { fieldAt, itemsAt, textAt } from '../objects/fields.ts';
 
 export interface Condition {
   readonly type: string;
@@ -23,7 +23,9 @@ export function readConditions(status: unknown): readonly Condition[] {
     const lastTransitionTime = textAt(item, 'lastTransitionTime');
     if (type === undefined || state === undefined || lastTransitionTime === undefined) return [];
     const [reason, message] = [textAt(item, 'reason') ?? 'Unknown', textAt(item, 'message') ?? ''];
-    return [{ type, status: state, reason, message, lastTransitionTime }];
+    const generation = fieldAt(item, 'observedGeneration');
+    const observedGeneration = typeof generation === 'number' ? generation : undefined;
+    return [{ type, status: state, reason, message, lastTransitionTime, observedGeneration }];
   });
 }
 

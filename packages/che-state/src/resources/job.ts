@@ -1,5 +1,5 @@
 /** What a backup and a restore have in common: they are done once, and say how far they are. */
-import { fieldAt, textAt } from '../objects/fields.ts';
+import { fieldAt, isRecord, textAt } from '../objects/fields.ts';
 import type { KubeObject } from '../objects/object.ts';
 import { type Condition, readConditions } from './conditions.ts';
 
@@ -24,8 +24,8 @@ export interface JobStatus {
   readonly completionTime?: string | undefined;
   /** How many times it was begun again after an error that may pass. */
   readonly retries?: number | undefined;
-  /** Of the spec with which it began. */
-  readonly specHash?: string | undefined;
+  /** The spec with which it began. */
+  readonly acceptedSpec?: KubeObject['spec'] | undefined;
   readonly observedGeneration?: number | undefined;
   readonly conditions: readonly Condition[];
 }
@@ -44,10 +44,18 @@ export function readJobStatus({ status }: KubeObject): JobStatus {
     startTime: textAt(status, 'startTime'),
     completionTime: textAt(status, 'completionTime'),
     retries: numberAt(status, 'retries'),
-    specHash: textAt(status, 'specHash'),
+    acceptedSpec: acceptedSpecOf(status),
     observedGeneration: numberAt(status, 'observedGeneration'),
     conditions: readConditions(status),
   };
+}
+
+/** An object of the API is JSON throughout. */
+const isSpec = (value: unknown): value is NonNullable<KubeObject['spec']> => isRecord(value);
+
+function acceptedSpecOf(status: KubeObject['status']): KubeObject['spec'] {
+  const found = status?.['acceptedSpec'];
+  return isSpec(found) ? found : undefined;
 }
 
 /** Is there nothing left to do? */

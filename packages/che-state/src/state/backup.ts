@@ -25,6 +25,8 @@ export interface BackupStateOptions extends ClusterCall {
   readonly reason: BackupReason;
   /** Those of the installation; one that is skipped is only noted. Default: none. */
   readonly databases?: readonly StateDatabase[] | undefined;
+  /** Tags beside those that every backup has. */
+  readonly tags?: readonly string[] | undefined;
   /** Wait this long for locks of the repository, in ms. @default 0 */
   readonly retryLockMs?: number | undefined;
   /** At most ten times a second. */
@@ -57,7 +59,7 @@ export interface BackupStateResult {
  * Rejects as finding the installation, collecting, dumping, and `backup` do.
  */
 export async function backupState(repository: Repository, options: BackupStateOptions): Promise<BackupStateResult> {
-  const { cluster, namespace, reason, databases = [], retryLockMs, signal, onProgress } = options;
+  const { cluster, namespace, reason, databases = [], tags = [], retryLockMs, signal, onProgress } = options;
   const call = { signal };
   const installation = options.installation ?? (await findInstallation(cluster, { namespace, signal }));
   const operator = await operatorOf(cluster, installation, call);
@@ -84,7 +86,7 @@ export async function backupState(repository: Repository, options: BackupStateOp
   const { snapshotId, snapshot, summary } = await backup(repository, {
     source: objects(entries()),
     hostname: hostOf(installation),
-    tags: tagsOf(installation, reason),
+    tags: [...tagsOf(installation, reason), ...tags],
     groupBy: ['host', 'paths'],
     retryLockMs,
     signal,

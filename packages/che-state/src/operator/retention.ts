@@ -1,0 +1,62 @@
+/** Forgetting and pruning: of this installation's snapshots, only those that schedules made. */
+import { EngineError, forget, type KeepPolicy, prune } from 'restic-engine';
+import { clusterUidOf } from '../collect/find-installation.ts';
+import type { ScheduleSpec } from '../resources/schedule.ts';
+import { serverFromConfiguration } from '../server/from-configuration.ts';
+import { withServerRepository } from '../server/repository.ts';
+import { hostOf, STATE_TAG } from '../state/find.ts';
+import type { OperatorContext } from './context.ts';
+
+export interface Retention {
+  readonly retention: KeepPolicy;
+  readonly prune: ScheduleSpec['prune'];
+  /** RFC 3339; undefined for never. */
+  readonly lastPrune: string | undefined;
+}
+
+const WEEK_MS = 7 * 86_400_000;
+/** Others may hold locks, a backup from the command line for one. */
+const LOCK_PATIENCE_MS = 30_000;
+const SERVER_PATIENCE_MS = 60_000;
+
+/** Resolves to the number of snapshots that are gone, and whether was pruned. */
+export async function retain(
+  context: OperatorContext,
+  namespace: string,
+  configuration: string,
+  policy: Retention,
+): Promise<{ readonly removed: number; readonly pruned: boolean }> {
+  const { cluster, signal } = context;
+  const server = await serverFromConfiguration(cluster, configuration, { namespace, signal });
+  const host = hostOf({ namespace, clusterUid: await clusterUidOf(cluster, { signal }) });
+  const retry = { maxElapsedMs: SERVER_PATIENCE_MS };
+  return withServerRepository(server, { create: false, retry, signal }, async (repository) => {
+    const call = { retryLockMs: LOCK_PATIENCE_MS, signal };
+    const { removed, failed } = await forget(repository, {
+      ...call,
+      policy: policy.retention,
+      filter: { hosts: [host], tags: [[STATE_TAG, 'reason:schedule']] },
+      groupBy: ['host'],
+    });
+
+    if (failed.length > 0) throw new EngineError('io', 'snapshots could not be removed', { failed: failed.length });
+    const pruned = isPruneDue(policy, removed.length, context.now());
+    if (pruned) await prune(repository, call);
+    return { removed: removed.length, pruned };
+  });
+}
+
+export function isPruneDue(
+  { prune: when, lastPrune }: Omit<Retention, 'retention'>,
+  removed: number,
+  now: Date,
+): boolean {
+  switch (when) {
+    case 'Never':
+      return false;
+    case 'Always':
+      return removed > 0;
+    case 'Weekly':
+      return lastPrune === undefined || now.getTime() - Date.parse(lastPrune) >= WEEK_MS;
+  }
+}
