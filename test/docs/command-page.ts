@@ -18,20 +18,36 @@ export function renewPage(page: string, parts: Readonly<Record<string, () => str
   return renewed;
 }
 
-/** Usage, flags, examples, exit statuses and schema of a command, or of each below it. */
-export function usagePart(command: CommandOutline): string {
-  const below = command.commands.map(
-    (child) => `## ${child.words.join(' ')}\n\n${child.description}\n\n${reference(child, '###')}`,
-  );
-  // One that only groups others has nothing of its own to tell.
-  const isGroup = below.length > 0 && command.arguments.length === 0;
-  return [...(isGroup ? [] : [reference(command, '##')]), ...below].join('\n');
+interface Book {
+  readonly program: string;
+  /** Where the flags of every command are. */
+  readonly flags: string;
 }
 
-export function commandsPart({ program }: ProgramOutline): string {
+const RESTIC_ENGINE: Book = { program: 'restic-engine', flags: '../cli.md#flags-of-every-command' };
+const CHE_BACKUP: Book = { program: 'che-backup', flags: '#flags-of-every-command' };
+
+/** Usage, flags, examples, exit statuses and schema of a command, or of each below it. */
+export function usagePart(command: CommandOutline): string {
+  const below = command.commands.map((child) => section(child, '##', RESTIC_ENGINE));
+  // One that only groups others has nothing of its own to tell.
+  const isGroup = below.length > 0 && command.arguments.length === 0;
+  return [...(isGroup ? [] : [reference(command, '##', RESTIC_ENGINE)]), ...below].join('\n');
+}
+
+/** All commands of che-backup, of which there are few. */
+export function chePart({ program }: ProgramOutline): string {
+  return program.commands.map((command) => section(command, '##', CHE_BACKUP)).join('\n');
+}
+
+function section(command: CommandOutline, level: string, book: Book): string {
+  return `${level} ${command.words.join(' ')}\n\n${command.description}\n\n${reference(command, `${level}#`, book)}`;
+}
+
+export function commandsPart({ program }: ProgramOutline, pageOf = (name: string) => `commands/${name}.md`): string {
   return table(
     ['command', 'what it does'],
-    program.commands.map(({ words: [name = ''], summary }) => [`[\`${name}\`](commands/${name}.md)`, summary]),
+    program.commands.map(({ words: [name = ''], summary }) => [`[\`${name}\`](${pageOf(name)})`, summary]),
   );
 }
 
@@ -39,7 +55,7 @@ export function globalFlagsPart({ globalFlags }: ProgramOutline): string {
   return flagTable(globalFlags);
 }
 
-function reference(command: CommandOutline, level: string): string {
+function reference(command: CommandOutline, level: string, book: Book): string {
   const { flags, usage, manual } = command;
   const own = flags.filter(({ long }) => long !== '--help');
   const groups = [...new Set(own.map(({ group }) => group))];
@@ -47,7 +63,7 @@ function reference(command: CommandOutline, level: string): string {
     const heading = group === undefined || groups.length === 1 ? '' : `**${group.replace(/:$/, '')}**\n\n`;
     return heading + flagTable(own.filter((flag) => flag.group === group));
   });
-  const examples = (manual?.examples ?? []).map(({ purpose, words }) => `# ${purpose}\n$ restic-engine ${words}\n`);
+  const examples = (manual?.examples ?? []).map(({ purpose, words }) => `# ${purpose}\n$ ${book.program} ${words}\n`);
   const exits = Object.entries(manual?.exits ?? {});
   return `${level} Usage
 
@@ -55,7 +71,7 @@ function reference(command: CommandOutline, level: string): string {
 ${usage}
 \`\`\`
 
-${tables.join('\n')}${tables.length === 0 ? '' : '\n'}And the [flags of every command](../cli.md#flags-of-every-command).
+${tables.join('\n')}${tables.length === 0 ? '' : '\n'}And the [flags of every command](${book.flags}).
 
 ${level} Examples
 
@@ -82,7 +98,7 @@ function flagTable(flags: readonly FlagOutline[]): string {
   );
 }
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |\n`;
   return line(header) + `|${'---|'.repeat(header.length)}\n` + rows.map(line).join('');
 }

@@ -1,12 +1,13 @@
 // Each command has help, a page and examples; what is generated in the pages is as the program says.
 // `pnpm docs` writes it there.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { allCommands, outlineProgram } from '../../packages/cli/src/manual/outline.ts';
 import { buildProgram } from '../../packages/cli/src/program.ts';
 import { commandsPart, globalFlagsPart, renewPage, usagePart } from './command-page.ts';
+import { expectLinks } from './links.ts';
 
 const docs = fileURLToPath(new URL('../../docs', import.meta.url));
 
@@ -27,27 +28,8 @@ it('have the only pages there are', () => {
 
 it('link only to what there is', () => {
   const pages = ['cli.md', ...readdirSync(join(docs, 'commands')).map((name) => `commands/${name}`)];
-  for (const page of pages) {
-    const text = readFileSync(join(docs, page), 'utf8');
-    for (const [, link = ''] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
-      const [file = '', anchor] = link.split('#');
-      const path = file === '' ? join(docs, page) : join(docs, dirname(page), file);
-      expect(existsSync(path), `${page}: ${link}`).toBe(true);
-      if (anchor !== undefined) expect(anchorsOf(path), `${page}: ${link}`).toContain(anchor);
-    }
-  }
+  for (const page of pages) expectLinks(join(docs, page));
 });
-
-/** What GitHub calls the headings of a page. */
-function anchorsOf(path: string): string[] {
-  const headings = [...readFileSync(path, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, text = '']) => text);
-  return headings.map((text) =>
-    text
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  );
-}
 
 const pageOf = (name: string): string => join(docs, 'commands', `${name}.md`);
 

@@ -117,7 +117,7 @@ const OF_ADMINISTRATORS: Selection = { class: 'B', what: 'what administrators ru
 const REGISTRY_SECRET = 'devworkspace-backup-registry-auth';
 
 /** What is taken from nowhere. */
-const NEVER: readonly Exception[] = [BEING_DELETED, MADE_BY_BACKUPS, AUTOMATIC_SECRET];
+export const NEVER: readonly Exception[] = [BEING_DELETED, MADE_BY_BACKUPS, AUTOMATIC_SECRET];
 
 /** In the order in which they are applied. */
 export const TABLE: readonly Entry[] = [

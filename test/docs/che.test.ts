@@ -1,0 +1,91 @@
+// The chapter about Che: what is generated in it is as the program says, its commands are ones, its messages are told.
+// `pnpm docs` writes what is generated.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { buildCheProgram } from '../../packages/cli/src/che/program.ts';
+import { buildProgram } from '../../packages/cli/src/program.ts';
+import { outlineProgram } from '../../packages/cli/src/manual/outline.ts';
+import { expandSwitches } from '../../packages/cli/src/switches.ts';
+import { splitWords } from '../../packages/cli/src/values/shell-words.ts';
+import { exceptionsPart, objectsPart } from './che-tables.ts';
+import { chePart, commandsPart, globalFlagsPart, renewPage } from './command-page.ts';
+import { expectLinks } from './links.ts';
+
+const root = join(import.meta.dirname, '../..');
+const folder = join(root, 'docs/che');
+const pages = readdirSync(folder);
+const textOf = (page: string): string => readFileSync(join(folder, page), 'utf8');
+
+describe('what is generated in', () => {
+  it('contents.md is what is collected', async () => {
+    const parts = { objects: objectsPart, exceptions: exceptionsPart };
+    await expect(renewPage(textOf('contents.md'), parts)).toMatchFileSnapshot(join(folder, 'contents.md'));
+  });
+
+  it('commands.md is as the program says', async () => {
+    const outline = outlineProgram(await buildCheProgram([], {}, () => expect.unreachable(), { all: true }));
+    const parts = {
+      commands: () => commandsPart(outline, (name) => `#${name.replaceAll(':', '')}`),
+      flags: () => globalFlagsPart(outline),
+      reference: () => chePart(outline),
+    };
+    await expect(renewPage(textOf('commands.md'), parts)).toMatchFileSnapshot(join(folder, 'commands.md'));
+  });
+});
+
+it.for(pages)('%s links only to what there is', (page) => expectLinks(join(folder, page)));
+
+it('README.md has all pages', () => {
+  const named = [...textOf('README.md').matchAll(/^\| \[[^\]]+\]\(([^)]+)\)/gm)].map(([, name]) => name);
+  expect(named.toSorted()).toEqual(pages.filter((name) => name !== 'README.md').toSorted());
+});
+
+/** Lines for a shell that call one of our programs. */
+const lines = pages.flatMap((page) => {
+  const blocks = [...textOf(page).matchAll(/^ *```(?:sh|console)\n([^]*?)^ *```$/gm)].map(([, code = '']) => code);
+  const calls = blocks.flatMap((code) => code.split(/\n| && /).map((line) => line.trim().replace(/^\$ /, '')));
+  return calls.filter((line) => /^(che-backup|restic-engine) /.test(line)).map((line) => [page, line] as const);
+});
+
+class Understood extends Error {}
+
+/** Rejects with `Understood` where the command's own work would begin. */
+async function understand(line: string): Promise<void> {
+  const [program, ...words] = splitWords(line);
+  const start = (): never => {
+    throw new Understood();
+  };
+  const built =
+    program === 'che-backup' ? await buildCheProgram(words, {}, start) : await buildProgram(words, {}, start);
+  await built.parseAsync(expandSwitches(words, built), { from: 'user' });
+}
+
+it.for(lines)('%s: %s', async ([, line]) => {
+  if (line === 'che-backup --version') return;
+  await expect(understand(line)).rejects.toThrow(Understood);
+});
+
+it('has a command of each kind', () => {
+  expect(new Set(lines.map(([, line]) => splitWords(line)[1]))).toEqual(
+    new Set(['--version', 'diff', 'extract', 'list', 'restore', 'server:backup', 'server:restore', 'show']),
+  );
+});
+
+describe('troubleshooting.md', () => {
+  const sources = ['packages/che-state/src', 'packages/cli/src'].flatMap((part) =>
+    readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(root, part, name), 'utf8')),
+  );
+  const messages = [...textOf('troubleshooting.md').matchAll(/^\*\*`([^`]+)`\*\*/gm)].map(([, text = '']) => text);
+
+  it('has many messages', () => {
+    expect(messages.length).toBeGreaterThan(20);
+  });
+
+  it.for(messages)('%s', (message) => {
+    const parts = message.replace(/^Warning: /, '').split('…').map((part) => part.trim()).filter(Boolean); // biome-ignore format: one step
+    expect(sources.some((text) => parts.every((part) => text.includes(part)))).toBe(true);
+  });
+});
