@@ -3,7 +3,7 @@ import type { KubeObject } from '../../src/objects/object.ts';
 import { normalize } from '../../src/objects/strip.ts';
 
 /** What an API server and controllers add to everything. */
-const LIVE = {
+const LIVE: object = {
   uid: '0b0f6d1c-9f5b-4b7e-8a52-f1a4c1f7a001',
   resourceVersion: '812',
   generation: 3,
@@ -12,7 +12,7 @@ const LIVE = {
   generateName: 'x-',
   managedFields: [{ manager: 'kubectl' }],
   finalizers: ['x.example.org'],
-} as const;
+};
 
 const live = (object: Omit<KubeObject, 'metadata'> & { readonly metadata?: object }): KubeObject =>
   ({

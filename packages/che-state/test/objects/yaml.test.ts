@@ -7,25 +7,14 @@ import { fromYaml, toYaml } from '../../src/objects/yaml.ts';
 const FUZZ = { interruptAfterTimeLimit: 1500, markInterruptAsFailure: false, numRuns: 2000 } as const;
 
 /** Texts that YAML takes for something else, or folds, strips, escapes. */
-const TRAPS = [
-  ...['true', 'no', 'On', 'y', 'null', '~', 'Null', '', ' ', '.inf', '-.NaN', '=', '<<', '---', '...', '%YAML 1.1'],
-  ...['1', '01', '0o17', '0x1F', '1_000', '1e3', '12:30:45', '1.0', '-0', '+1', '.5', '2001-01-01', '0b11'],
-  ...['2022-01-10T09:15:02Z', '2022-01-10 09:15:02 +01:00', '!!binary aGk=', '&a b', '*a', '# no comment', 'a # b'],
-  ...['a: b', 'a:', '- a', '? a', '[a', '{a}', '|', '>-', '@a', '`a', '"a', "'a'", 'a\\nb', '\\', '\t', 'a\tb', ' a '],
-  ...['a\nb', 'a\n', '\na', '\n', '\n\n', 'a\n\n', ' a\nb', 'a \nb', 'a\n b\n', 'a\r\nb', 'a\rb', '\ta\nb', 'a\n\tb\n'],
-  ...[
-    '\u0085',
-    '\u2028',
-    '\u00a0',
-    '\ufeff',
-    '\u0000',
-    '\u007f',
-    '\u{1f600}',
-    'e\u0301',
-    '\u001b[31m',
-    'x'.repeat(300),
-  ],
-  ...[
+const TRAPS: readonly string[] = [
+  ['true', 'no', 'On', 'y', 'null', '~', 'Null', '', ' ', '.inf', '-.NaN', '=', '<<', '---', '...', '%YAML 1.1'],
+  ['1', '01', '0o17', '0x1F', '1_000', '1e3', '12:30:45', '1.0', '-0', '+1', '.5', '2001-01-01', '0b11'],
+  ['2022-01-10T09:15:02Z', '2022-01-10 09:15:02 +01:00', '!!binary aGk=', '&a b', '*a', '# no comment', 'a # b'],
+  ['a: b', 'a:', '- a', '? a', '[a', '{a}', '|', '>-', '@a', '`a', '"a', "'a'", 'a\\nb', '\\', '\t', 'a\tb', ' a '],
+  ['a\nb', 'a\n', '\na', '\n', '\n\n', 'a\n\n', ' a\nb', 'a \nb', 'a\n b\n', 'a\r\nb', 'a\rb', '\ta\nb', 'a\n\tb\n'],
+  ['\u0085', '\u2028', '\u00a0', '\ufeff', '\u0000', '\u007f', '\u{1f600}', 'e\u0301', '\u001b[31m', 'x'.repeat(300)],
+  [
     `${'long line '.repeat(40)}\nshort`,
     '# a\n# b\n',
     '---\na: b\n',
@@ -34,7 +23,7 @@ const TRAPS = [
     '__proto__',
     'toString',
   ],
-];
+].flat();
 
 const text = fc.oneof(
   { arbitrary: fc.constantFrom(...TRAPS), weight: 3 },
