@@ -1,12 +1,14 @@
 /** Brings the Che operator of a version: through OLM where it came from there, else from manifests. */
 import { EngineError } from 'restic-engine';
 import type { Cluster, ClusterCall } from '../cluster/cluster.ts';
+import { refOf } from '../cluster/paths.ts';
+import { SUBSCRIPTION } from '../objects/kinds.ts';
 import type { KubeObject } from '../objects/object.ts';
 import { findChange } from './change.ts';
 import { applyManifests } from './manifests.ts';
 import { findOperator, versionOf } from './operator.ts';
-import { subscribeTo } from './subscribe.ts';
-import { findSubscriptionObject } from './subscription.ts';
+import { type Known, subscribeTo } from './subscribe.ts';
+import { type FindSubscriptionOptions, findSubscriptionObject } from './subscription.ts';
 
 /** What is being done. */
 export interface OperatorProgress {
@@ -23,7 +25,7 @@ export interface BringOptions extends ClusterCall {
   /** Such as `7.42.0`. */
   readonly version: string;
   /** Che's namespace. */
-  readonly namespace?: string | undefined;
+  readonly namespace: string;
   /** The installation's, where several Subscriptions may be there. */
   readonly flavor?: string | undefined;
   /** What to apply where OLM has not installed the operator: everything of that version, its Deployment among it. */
@@ -50,14 +52,13 @@ export interface BroughtOperator {
  */
 export async function bringOperator(cluster: Cluster, options: BringOptions): Promise<BroughtOperator> {
   const { version, namespace, flavor, signal, manifests } = options;
-  const subscription = await findSubscriptionObject(cluster, { namespace, flavor, signal });
-  const begun = await findChange(cluster, subscription, { namespace, flavor, signal });
-  const home = subscription?.metadata.namespace ?? begun?.namespace;
+  const known = await whatIsKnown(cluster, { namespace, flavor, signal });
+  const home = (known.subscription ?? known.begun?.subscription)?.metadata.namespace;
   const operator = await findOperator(cluster, [home, namespace], { signal });
   const runs = operator !== undefined && versionOf(operator) === version;
   const by = home === undefined ? 'manifests' : 'olm';
-  if (runs && begun === undefined) return { version, by, changed: false };
-  if (home !== undefined) await subscribeTo(cluster, { subscription, begun }, options);
+  if (runs && known.begun === undefined) return { version, by, changed: false };
+  if (home !== undefined) await subscribeTo(cluster, known, options);
   else if (manifests !== undefined) await applyManifests(cluster, manifests, operator, options);
   else {
     throw new EngineError(
@@ -66,4 +67,15 @@ export async function bringOperator(cluster: Cluster, options: BringOptions): Pr
     );
   }
   return { version, by, changed: true };
+}
+
+/** A change that was begun says which Subscription it is about: when that is gone, another one is not meant. */
+async function whatIsKnown(
+  cluster: Cluster,
+  options: FindSubscriptionOptions & { readonly namespace: string },
+): Promise<Known> {
+  const begun = await findChange(cluster, options);
+  if (begun === undefined) return { begun, subscription: await findSubscriptionObject(cluster, options) };
+  const { signal } = options;
+  return { begun, subscription: await cluster.get(refOf(SUBSCRIPTION, begun.subscription), { signal }) };
 }

@@ -1,12 +1,12 @@
 /**
- * The note of a change of version that is under way: the Subscription to be made, kept in a ConfigMap beside it from before
- * the old one is removed until the new version runs. Who finds it goes on where another left off.
+ * The note of a change of version that is under way: the Subscription to be made, kept in a ConfigMap from before the old
+ * one is removed until the new version runs. Who finds it goes on where another left off.
  */
 import { EngineError } from 'restic-engine';
 import type { Cluster, ClusterCall, ListOptions } from '../cluster/cluster.ts';
 import { isRecord, textAt } from '../objects/fields.ts';
 import { CONFIG_MAP, SUBSCRIPTION } from '../objects/kinds.ts';
-import { apiVersionOf, type KubeObject, type ObjectRef } from '../objects/object.ts';
+import { apiVersionOf, type KubeObject } from '../objects/object.ts';
 import { OPERATOR_NAMESPACES } from './operator.ts';
 import { type FindSubscriptionOptions, isForChe } from './subscription.ts';
 
@@ -18,23 +18,34 @@ const LABELS = {
 const APPROVAL_BEFORE = 'backup.che.eclipse.org/approval-before';
 
 export interface OperatorChange {
-  readonly namespace: string;
+  /** Where the note is. */
+  readonly noted: string;
   /** The Subscription that is to be there in the end; its `startingCSV` is the wanted one. */
   readonly subscription: KubeObject;
   /** uid of the Subscription that is to go. */
   readonly replaces: string;
 }
 
+/** Where notes are written and believed, as only administrators write there: Che's namespace, and those of operators. */
+const notePlaces = (namespace: string): readonly string[] => [...new Set([namespace, ...OPERATOR_NAMESPACES])];
+
 /**
  * The change of `old` to another CSV: everything that was set stays, but for the channel, when the CSV is in another one,
  * and the approval, which becomes manual: OLM would bring the newest version again at once.
+ *
+ * @param cheNamespace where it is noted, unless the Subscription is where operators for all namespaces are
  */
-export function changeOf(old: KubeObject, startingCSV: string, channel: string | undefined): OperatorChange {
+export function changeOf(
+  old: KubeObject,
+  startingCSV: string,
+  channel: string | undefined,
+  cheNamespace: string,
+): OperatorChange {
   const { name, namespace = '', labels, annotations, uid = '' } = old.metadata;
   const approval = textAt(old.spec, 'installPlanApproval') ?? 'Automatic';
   const before = annotations?.[APPROVAL_BEFORE] ?? approval;
   return {
-    namespace,
+    noted: notePlaces(cheNamespace).includes(namespace) ? namespace : cheNamespace,
     replaces: uid,
     subscription: {
       apiVersion: apiVersionOf(SUBSCRIPTION),
@@ -55,24 +66,17 @@ export function changeOf(old: KubeObject, startingCSV: string, channel: string |
   };
 }
 
-/**
- * The change that was begun of `subscription`, or of one that is gone. Notes are believed where administrators write only:
- * in Che's namespace, beside the Subscription and where operators for all namespaces are.
- */
+/** The change that was begun and not completed. */
 export async function findChange(
   cluster: Cluster,
-  subscription: KubeObject | undefined,
-  { namespace, flavor, signal }: FindSubscriptionOptions,
+  { namespace, flavor, signal }: FindSubscriptionOptions & { readonly namespace: string },
 ): Promise<OperatorChange | undefined> {
-  const places = subscription === undefined ? [namespace, ...OPERATOR_NAMESPACES] : [subscription.metadata.namespace];
   const labelSelector = Object.entries(LABELS)
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
-  for (const place of new Set(places)) {
-    if (place === undefined) continue;
+  for (const place of notePlaces(namespace)) {
     for await (const note of notesIn(cluster, { namespace: place, labelSelector, signal })) {
       const change = readChange(note);
-      if (subscription !== undefined && subscription.metadata.name !== change.subscription.metadata.name) continue;
       if (isForChe(change.subscription, flavor)) return change;
     }
   }
@@ -91,28 +95,28 @@ async function* notesIn(cluster: Cluster, options: ListOptions): AsyncGenerator<
 function readChange({ metadata, data }: KubeObject): OperatorChange {
   const { name, namespace = '' } = metadata;
   const subscription = parse(data?.['subscription'] ?? '');
-  if (!isSubscription(subscription) || subscription.metadata.namespace !== namespace) {
+  if (!isSubscription(subscription)) {
     throw new EngineError('corrupt', 'the note of a change of the Che operator cannot be read', { namespace, name });
   }
-  return { namespace, subscription, replaces: data?.['replaces'] ?? '' };
+  return { noted: namespace, subscription, replaces: data?.['replaces'] ?? '' };
 }
 
 export async function saveChange(cluster: Cluster, change: OperatorChange, call: ClusterCall): Promise<void> {
   const note: KubeObject = {
     apiVersion: apiVersionOf(CONFIG_MAP),
     kind: CONFIG_MAP.kind,
-    metadata: { name: noteOf(change).name, namespace: change.namespace, labels: LABELS },
+    metadata: { name: nameOf(change), namespace: change.noted, labels: LABELS },
     data: { subscription: JSON.stringify(change.subscription), replaces: change.replaces },
   };
   await cluster.apply(CONFIG_MAP, note, call);
 }
 
 export async function forgetChange(cluster: Cluster, change: OperatorChange, call: ClusterCall): Promise<void> {
-  await cluster.remove(noteOf(change), call);
+  await cluster.remove({ kind: CONFIG_MAP, namespace: change.noted, name: nameOf(change) }, call);
 }
 
-function noteOf({ namespace, subscription }: OperatorChange): ObjectRef {
-  return { kind: CONFIG_MAP, namespace, name: `${subscription.metadata.name}-change` };
+function nameOf({ subscription }: OperatorChange): string {
+  return `${subscription.metadata.name}-change`;
 }
 
 function parse(text: string): unknown {
@@ -130,6 +134,7 @@ function isSubscription(value: unknown): value is KubeObject {
     value['kind'] === SUBSCRIPTION.kind &&
     value['apiVersion'] === apiVersionOf(SUBSCRIPTION) &&
     textAt(value, 'metadata', 'name') !== undefined &&
+    textAt(value, 'metadata', 'namespace') !== undefined &&
     textAt(value, 'spec', 'startingCSV') !== undefined
   );
 }

@@ -58,7 +58,7 @@ function readPending({ metadata, spec }: KubeObject, csvPrefix: string): Pending
   return ours.length !== 1 || version === undefined ? undefined : { name, namespace, uid, csv, version };
 }
 
-/** Approves exactly this plan. Rejects with `not-found` or `conflict` when it is gone or another has its name. */
+/** Approves exactly this plan. Rejects with `not-found` when it is gone, `bad-request` when another one has its name. */
 export async function approveInstallPlan(
   cluster: Cluster,
   { name, namespace, uid }: PendingInstallPlan,

@@ -67,11 +67,8 @@ function checked(
 }
 
 /** Che's namespace is meant where a manifest names none. */
-function placed(manifest: KubeObject, kind: Kind, namespace: string | undefined): KubeObject {
+function placed(manifest: KubeObject, kind: Kind, namespace: string): KubeObject {
   if (!kind.namespaced || manifest.metadata.namespace !== undefined) return manifest;
-  if (namespace === undefined) {
-    throw new EngineError('bad-request', `the manifest of ${kind.kind} ${manifest.metadata.name} names no namespace`);
-  }
   return { ...manifest, metadata: { ...manifest.metadata, namespace } };
 }
 

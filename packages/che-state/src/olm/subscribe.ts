@@ -1,6 +1,7 @@
 /** Brings a version of the Che operator through OLM, which knows no way back: its Subscription is made anew. */
 import { EngineError } from 'restic-engine';
 import type { Cluster, ClusterCall } from '../cluster/cluster.ts';
+import { refOf } from '../cluster/paths.ts';
 import { textAt } from '../objects/fields.ts';
 import { CLUSTER_SERVICE_VERSION, SUBSCRIPTION } from '../objects/kinds.ts';
 import type { KubeObject, ObjectRef } from '../objects/object.ts';
@@ -17,21 +18,19 @@ const COPIED = 'olm.copiedFrom';
 
 type Report = (progress: OperatorProgress) => void;
 
-/** What is known before anything is changed. */
-interface Known {
-  /** The Subscription as it is; undefined after an interruption. */
+/** What is known before anything is changed: the Subscription, a change that was begun, or both. */
+export interface Known {
   readonly subscription: KubeObject | undefined;
-  /** What an interrupted call left behind. */
   readonly begun: OperatorChange | undefined;
 }
 
 export async function subscribeTo(cluster: Cluster, known: Known, options: BringOptions): Promise<void> {
   const { signal, version, onProgress = () => undefined } = options;
   const call: ClusterCall = { signal };
-  const { change, replaced } = await planned(cluster, known, version, call);
+  const { change, replaced } = await planned(cluster, known, options);
   const deadline = new Deadline(options.timeoutMs, call);
   await saveChange(cluster, change, call);
-  const ref = refOf(change.subscription);
+  const ref = refOf(SUBSCRIPTION, change.subscription);
   if (replaced !== undefined) {
     onProgress({ step: 'remove-subscription' });
     await cluster.remove(ref, { uid: change.replaces, signal });
@@ -50,8 +49,7 @@ export async function subscribeTo(cluster: Cluster, known: Known, options: Bring
 async function planned(
   cluster: Cluster,
   { subscription, begun }: Known,
-  version: string,
-  call: ClusterCall,
+  { version, namespace, signal }: BringOptions,
 ): Promise<{ readonly change: OperatorChange; readonly replaced: KubeObject | undefined }> {
   const there = subscription ?? begun?.subscription;
   if (there === undefined) throw new TypeError('there is neither a Subscription nor a note of one');
@@ -61,12 +59,8 @@ async function planned(
   if (textAt(begun?.subscription.spec, 'startingCSV') === csv && begun !== undefined) {
     if (subscription === undefined || replaced !== undefined || isNew) return { change: begun, replaced };
   }
-  const channel = await channelWith(cluster, there, csv, call);
-  return { change: changeOf(there, csv, channel), replaced: subscription };
-}
-
-function refOf({ metadata }: KubeObject): ObjectRef {
-  return { kind: SUBSCRIPTION, namespace: metadata.namespace, name: metadata.name };
+  const channel = await channelWith(cluster, there, csv, { signal });
+  return { change: changeOf(there, csv, channel, namespace), replaced: subscription };
 }
 
 async function createAnew(cluster: Cluster, subscription: KubeObject, call: ClusterCall): Promise<void> {
@@ -81,12 +75,12 @@ async function createAnew(cluster: Cluster, subscription: KubeObject, call: Clus
 /** OLM installs no version beside another one. */
 async function removeOthers(
   cluster: Cluster,
-  { namespace, subscription }: OperatorChange,
+  { subscription }: OperatorChange,
   deadline: Deadline,
   { call, onProgress }: { readonly call: ClusterCall; readonly onProgress: Report },
 ): Promise<void> {
   const wanted = textAt(subscription.spec, 'startingCSV');
-  const { csvPrefix } = describeSubscription(subscription);
+  const { csvPrefix, namespace } = describeSubscription(subscription);
   for await (const { metadata } of cluster.list(CLUSTER_SERVICE_VERSION, { namespace, ...call })) {
     const { name, uid } = metadata;
     const isOurs = splitCsv(name)?.prefix === csvPrefix && metadata.labels?.[COPIED] === undefined;
@@ -113,12 +107,13 @@ async function gone(
 /** Approves the plan of the wanted CSV, and of nothing else, and waits until that version runs. */
 async function installed(
   cluster: Cluster,
-  { namespace, subscription }: OperatorChange,
+  { subscription }: OperatorChange,
   version: string,
   deadline: Deadline,
   { call, onProgress }: { readonly call: ClusterCall; readonly onProgress: Report },
 ): Promise<void> {
-  const found = { ...describeSubscription(subscription), namespace };
+  const found = describeSubscription(subscription);
+  const { namespace } = found;
   const name = textAt(subscription.spec, 'startingCSV') ?? '';
   let told = '';
   for (;;) {
