@@ -1,4 +1,6 @@
 /** What belongs to a backup of Che, as tables for people: made from the table that collecting goes by. */
+import { Tally } from '../../packages/che-state/src/operator/metrics.ts';
+import { describeOperator } from '../../packages/che-state/src/operator/numbers.ts';
 import type { Entry, Place, Selection } from '../../packages/che-state/src/collect/table.ts';
 import { NEVER, TABLE } from '../../packages/che-state/src/collect/table.ts';
 import { table } from './command-page.ts';
@@ -38,4 +40,15 @@ export function exceptionsPart(): string {
     return [exception.what, NEVER.includes(exception) ? 'all' : [...new Set(kinds)].join(', ')];
   });
   return table(['what is left out', 'of the kinds'], rows);
+}
+
+/** What the operator counts. */
+export function metricsPart(): string {
+  const none = new Tally();
+  const tallies = { finished: none, retries: none, seconds: none, bytes: none, forgotten: none };
+  const metrics = describeOperator({ leads: false, depth: 0, objects: [], tallies });
+  return table(
+    ['metric', 'type', 'meaning'],
+    metrics.map(({ name, type, help }) => [`\`${name}\``, type, help]),
+  );
 }

@@ -8,7 +8,7 @@ import { buildProgram } from '../../packages/cli/src/program.ts';
 import { outlineProgram } from '../../packages/cli/src/manual/outline.ts';
 import { expandSwitches } from '../../packages/cli/src/switches.ts';
 import { splitWords } from '../../packages/cli/src/values/shell-words.ts';
-import { exceptionsPart, objectsPart } from './che-tables.ts';
+import { exceptionsPart, metricsPart, objectsPart } from './che-tables.ts';
 import { chePart, commandsPart, globalFlagsPart, renewPage } from './command-page.ts';
 import { expectLinks } from './links.ts';
 
@@ -21,6 +21,12 @@ describe('what is generated in', () => {
   it('contents.md is what is collected', async () => {
     const parts = { objects: objectsPart, exceptions: exceptionsPart };
     await expect(renewPage(textOf('contents.md'), parts)).toMatchFileSnapshot(join(folder, 'contents.md'));
+  });
+
+  it('install.md is what the operator counts', async () => {
+    await expect(renewPage(textOf('install.md'), { metrics: metricsPart })).toMatchFileSnapshot(
+      join(folder, 'install.md'),
+    );
   });
 
   it('commands.md is as the program says', async () => {
