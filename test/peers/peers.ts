@@ -24,13 +24,28 @@ export async function peer(name: PeerName): Promise<Peer | undefined> {
  * A suite that needs a real program, `await`ed at the top level of a test file. Without the program the suite is
  * skipped and named at the end of the run; with `CI=true` it fails instead.
  */
-export async function describeWithPeer(name: PeerName, title: string, suite: (peer: Peer) => void): Promise<void> {
-  const found = await finding(name);
+export function describeWithPeer(name: PeerName, title: string, suite: (peer: Peer) => void): Promise<void> {
+  return describeWithPeers([name], title, (peers) => suite(peers[name]));
+}
+
+/** The same for a suite that needs several. */
+export async function describeWithPeers<Name extends PeerName>(
+  names: readonly Name[],
+  title: string,
+  suite: (peers: Readonly<Record<Name, Peer>>) => void,
+): Promise<void> {
+  const found = await Promise.all(names.map(async (name) => ({ name, finding: await finding(name) })));
   describe(title, () => {
-    if (found.peer !== undefined) return suite(found.peer);
-    it(`needs ${name}`, (test) => {
-      if (process.env['CI'] === 'true') throw new Error(`${name} is missing: ${found.reasons.join('; ')}`);
-      test.skip(missingNote(name));
-    });
+    const peers = found.flatMap(({ name, finding: { peer: one } }) =>
+      one === undefined ? [] : [[name, one] as const],
+    );
+    if (peers.length === names.length) return suite(Object.fromEntries(peers) as Record<Name, Peer>);
+    for (const { name, finding: each } of found) {
+      if (each.peer !== undefined) continue;
+      it(`needs ${name}`, (test) => {
+        if (process.env['CI'] === 'true') throw new Error(`${name} is missing: ${each.reasons.join('; ')}`);
+        test.skip(missingNote(name));
+      });
+    }
   });
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { apiVersionOf, type Kind, type KubeObject, type ObjectRef } from '@restic-engine/che-state';
 
 /** An answer that is no success; the message is the API's. */
@@ -86,23 +87,41 @@ export function openApi(access: ApiAccess, kinds: readonly Kind[]): Api {
   };
 }
 
-/** On a connection of its own: it lasts as long as the test does. */
+const WATCH_AGAIN_MS = 100;
+
+/**
+ * On connections of their own, one after the other: the API ends them at times, and does not serve a kind at once that has
+ * just been defined. Then everything there is comes once more.
+ */
 async function watch(
-  { server, token, ca }: ApiAccess,
+  access: ApiAccess,
   kind: Kind,
   onEvent: (event: ApiEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  while (!signal.aborted) {
+    const events = eventsOf(access, kind, signal);
+    try {
+      for await (const event of events) onEvent(event);
+      await sleep(WATCH_AGAIN_MS, undefined, { signal });
+    } catch (error) {
+      const isMomentary = error instanceof ApiError || (error as NodeJS.ErrnoException).code !== undefined;
+      if (!signal.aborted && !isMomentary) throw error;
+      await sleep(signal.aborted ? 0 : WATCH_AGAIN_MS);
+    }
+  }
+}
+
+async function* eventsOf({ server, token, ca }: ApiAccess, kind: Kind, signal: AbortSignal): AsyncGenerator<ApiEvent> {
   const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
   const outgoing = request(`${server}${pathOf(kind, undefined)}?watch=1`, { headers, ca, signal }).end();
-  try {
-    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-    if (answer.statusCode === 404) return;
-    for await (const line of createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY })) {
-      onEvent(JSON.parse(line) as ApiEvent);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+  const lines = createInterface({ input: answer, crlfDelay: Number.POSITIVE_INFINITY });
+  if (answer.statusCode !== 200) throw new ApiError(answer.statusCode ?? 0, `watch of ${kind.plural}`);
+  for await (const line of lines) {
+    const event = JSON.parse(line) as ApiEvent | { readonly type: 'ERROR'; readonly object: { readonly code: number } };
+    if (event.type === 'ERROR') throw new ApiError(event.object.code, `watch of ${kind.plural}`);
+    yield event;
   }
 }
 

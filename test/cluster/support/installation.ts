@@ -1,8 +1,8 @@
 /** Whole installations of Che, to be backed up, destroyed and compared with what comes back. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KubeObject, OwnerReference } from '@restic-engine/che-state';
+import type { KubeObject, ObjectRef, OwnerReference } from '@restic-engine/che-state';
 import { KIND } from '../crds/kinds.ts';
-import { eachOf, type Api } from './api.ts';
+import { ApiError, eachOf, type Api } from './api.ts';
 import { cheNamespaceV1, cheNamespaceV2, clusterWide, type Made } from './che-objects.ts';
 import { userNamespace } from './user-objects.ts';
 
@@ -121,18 +121,28 @@ export async function until(what: string, isTrue: () => Promise<boolean>): Promi
   }
 }
 
-/** Deletes all of it, what is in no namespace too, and resolves when nothing is left. */
+/** Deletes what is there of it, what is in no namespace too, and resolves when nothing is left. */
 export async function destroy(api: Api, installation: TestInstallation): Promise<void> {
   const { namespace, userNamespaces, saved, derived } = installation;
-  const own = [namespace, ...userNamespaces].map((name) => ({ kind: KIND.namespace, namespace: undefined, name }));
-  await eachOf(own, (ref) => api.remove(ref));
   const clusterWide = [KIND.clusterRole, KIND.oauthClient, KIND.scc, KIND.consoleLink];
   for (const kind of clusterWide) {
     const names = [...saved, ...derived].filter((each) => each.kind === kind.kind).map(({ metadata }) => metadata.name);
-    await eachOf(names, (name) => api.remove({ kind, namespace: undefined, name }));
+    await eachOf(names, (name) => removeIfThere(api, { kind, namespace: undefined, name }));
   }
+  await destroyNamespaces(api, [namespace, ...userNamespaces]);
+}
+
+/** Deletes namespaces with all that is in them, and resolves when they are gone. */
+export async function destroyNamespaces(api: Api, names: readonly string[]): Promise<void> {
+  await eachOf(names, (name) => removeIfThere(api, { kind: KIND.namespace, namespace: undefined, name }));
   await until('everything is gone', async () => {
     const left = await api.list(KIND.namespace);
-    return !left.some(({ metadata }) => own.some(({ name }) => name === metadata.name));
+    return !left.some(({ metadata }) => names.includes(metadata.name));
+  });
+}
+
+async function removeIfThere(api: Api, ref: ObjectRef): Promise<void> {
+  await api.remove(ref).catch((error: unknown) => {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
   });
 }

@@ -5,7 +5,7 @@ import type { Api } from './api.ts';
 import type { TestInstallation } from './installation.ts';
 
 /** Everything that matters of objects, by `<kind>/<namespace>/<name>`. */
-export type Picture = ReadonlyMap<string, unknown>;
+export type Picture = Readonly<Record<string, unknown>>;
 
 export function nameOf({ kind, metadata: { namespace, name } }: KubeObject): string {
   return `${kind}/${namespace ?? ''}/${name}`;
@@ -21,7 +21,7 @@ export async function takePicture(api: Api, { saved }: TestInstallation): Promis
       if (names.has(nameOf(object))) found.set(nameOf(object), essenceOf(object));
     }
   }
-  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(found);
 }
 
 /** A CheCluster is served in two versions, of which one is enough to look at it. */

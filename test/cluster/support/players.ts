@@ -207,7 +207,9 @@ function cheOperator({ api, options, signal, do: perform }: Stage): Promise<void
     if (deletionTimestamp !== undefined) {
       return once(object, 'let go', async () => {
         await sleep(options.finalizeAfterMs, undefined, { signal });
-        await api.merge(ref, { metadata: { finalizers: null } });
+        // Those of others stay.
+        const others = (await api.get(ref)).metadata.finalizers?.filter((name) => !CHE_FINALIZERS.includes(name));
+        await api.merge(ref, { metadata: { finalizers: others?.length ? others : null } });
       });
     }
     if (finalizers.length === 0) {
