@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   backupState,
   collect,
@@ -10,10 +13,20 @@ import {
   openState,
 } from '@restic-engine/che-state';
 import type { Cluster, CollectedObject, Installation, KubeObject, StateDatabase } from '@restic-engine/che-state';
-import { EngineError, initRepository, memoryBackend, openRepository } from 'restic-engine';
+import {
+  EngineError,
+  findSnapshot,
+  initRepository,
+  localBackend,
+  memoryBackend,
+  openRepository,
+  readFile,
+  walk,
+} from 'restic-engine';
 import type { Repository } from 'restic-engine';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeWithPeers } from '../peers/peers.ts';
+import { makeTempDir } from '../support/temp-dir.ts';
 import { KIND } from './crds/kinds.ts';
 import { startApiServer } from './support/api-server.ts';
 import type { ApiServer } from './support/api-server.ts';
@@ -273,6 +286,26 @@ await describeWithPeers(['kube-apiserver', 'etcd', 'kubectl'], "collecting today
     expect(await Array.fromAsync(diffStates(before, after))).toEqual(toLive);
     expect(await Array.fromAsync(diffStates(after, live))).toEqual([]);
     expect((await listStates(repository)).map(({ reason }) => reason)).toEqual(['manual', 'schedule']);
+  });
+
+  it('is what the example does', async () => {
+    using dir = makeTempDir();
+    const args = ['--conditions=@restic-engine/source', join(import.meta.dirname, '../../examples/che-collector.ts')];
+    const env = { PATH: process.env['PATH'], KUBECONFIG: server.kubeconfig, RESTIC_PASSWORD: 'x' };
+    const runExample = () => promisify(execFile)(process.execPath, [...args, dir.path], { env });
+    const collected = (await all(cluster, installation)).map(({ path, yaml }) => [path, yaml]);
+    expect((await runExample()).stdout).toMatch(new RegExp(`^${collected.length} objects, [1-9]\\d* bytes new`));
+    const second = await runExample();
+    expect(second.stdout).toMatch(new RegExp(`^${collected.length} objects, 0 bytes new`));
+    expect(second.stderr).toBe('');
+    await using repository = await openRepository({ backend: localBackend(dir.path), password: 'x', workers: 0 });
+    const { snapshot } = await findSnapshot(repository, 'latest');
+    const indexed = await repository.loadIndex();
+    const found: (readonly [string, string])[] = [];
+    for await (const { path, node } of walk(indexed, snapshot.tree)) {
+      if (node.type === 'file') found.push([path.slice(1), await new Response(readFile(indexed, node)).text()]);
+    }
+    expect(new Map(found)).toEqual(new Map(collected as [string, string][]));
   });
 });
 
