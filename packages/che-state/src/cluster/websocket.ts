@@ -28,7 +28,6 @@ export class WebSocketConnection {
   readonly #socket: Socket;
   readonly #bytes: Bytes;
   readonly #pings: NodeJS.Timeout;
-  #closing = false;
 
   /** Owns `socket` from here on. */
   constructor(socket: Socket) {
@@ -39,7 +38,7 @@ export class WebSocketConnection {
     socket.setNoDelay(true);
     // Errors come out of reading and sending.
     socket.on('error', () => undefined);
-    this.#pings = setInterval(() => void this.#socket.write(frame(PING, Buffer.alloc(0))), PING_MS);
+    this.#pings = setInterval(() => this.#write(PING), PING_MS);
     socket.once('close', () => clearInterval(this.#pings));
   }
 
@@ -53,7 +52,7 @@ export class WebSocketConnection {
         this.close();
         return;
       }
-      if (opcode === PING) this.#socket.write(frame(PONG, payload));
+      if (opcode === PING) this.#write(PONG, [payload]);
       if (opcode === PING || opcode === PONG) continue;
       // RFC 6455 §5.4: fragments follow each other, and the first one says what the message is.
       if ((opcode === CONTINUATION) !== parts.length > 0) throw broken('fragments out of order');
@@ -70,7 +69,7 @@ export class WebSocketConnection {
   /** Resolves when the socket has taken it and has room for more. Keeps nothing of `parts`. */
   async send(...parts: readonly Uint8Array[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#socket.write(frame(BINARY, Buffer.concat(parts)), (error) => {
+    this.#write(BINARY, parts, (error) => {
       if (error) reject(error);
       else resolve();
     });
@@ -79,15 +78,21 @@ export class WebSocketConnection {
 
   /** Says goodbye and closes the connection. */
   close(): void {
-    if (this.#closing) return;
-    this.#closing = true;
     if (this.#socket.destroyed) return;
-    this.#socket.end(frame(CLOSE, NORMAL_CLOSURE), () => this.#socket.destroy());
+    this.#write(CLOSE, [NORMAL_CLOSURE]);
+    this.#socket.end(() => this.#socket.destroy());
+  }
+
+  #write(opcode: number, parts: readonly Uint8Array[] = [], done?: (error?: Error | null) => void): void {
+    const [head, bytes] = frame(opcode, ...parts);
+    this.#socket.cork();
+    this.#socket.write(head);
+    this.#socket.write(bytes, done);
+    this.#socket.uncork();
   }
 
   /** Breaks the connection. */
   destroy(): void {
-    this.#closing = true;
     this.#socket.destroy();
   }
 
@@ -112,20 +117,28 @@ function broken(why: string): EngineError {
   return new EngineError('io', `the connection to the API failed: ${why}`);
 }
 
-/** RFC 6455 §5.2 and §5.3: one final frame, masked. */
-function frame(opcode: number, payload: Buffer): Buffer {
-  const { length } = payload;
+/** RFC 6455 §5.2 and §5.3: the head of a final frame with its mask, and what it holds, masked. */
+function frame(opcode: number, ...parts: readonly Uint8Array[]): readonly [Buffer, Uint8Array] {
+  const length = parts.reduce((size, part) => size + part.length, 0);
   const extended = length < 126 ? 0 : length < 0x1_0000 ? 2 : 8;
-  const out = Buffer.allocUnsafe(2 + extended + 4 + length);
-  out[0] = 0x80 | opcode;
-  out[1] = 0x80 | (extended === 0 ? length : extended === 2 ? 126 : 127);
-  if (extended === 2) out.writeUInt16BE(length, 2);
-  if (extended === 8) out.writeBigUInt64BE(BigInt(length), 2);
-  const mask = randomBytes(4);
-  out.set(mask, 2 + extended);
-  const start = 2 + extended + 4;
-  for (let i = 0; i < length; i++) out[start + i] = (payload[i] ?? 0) ^ (mask[i & 3] ?? 0);
-  return out;
+  const head = Buffer.alloc(2 + extended + 4);
+  head[0] = 0x80 | opcode;
+  head[1] = 0x80 | (extended === 0 ? length : extended === 2 ? 126 : 127);
+  if (extended === 2) head.writeUInt16BE(length, 2);
+  if (extended === 8) head.writeBigUInt64BE(BigInt(length), 2);
+  // Four bytes at a time: dumps of many gigabytes go through here.
+  const words = new Uint32Array(Math.ceil(length / 4));
+  const bytes = new Uint8Array(words.buffer, 0, length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  const mask = new Uint8Array(randomBytes(4));
+  head.set(mask, 2 + extended);
+  const [key = 0] = new Uint32Array(mask.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = (words[i] ?? 0) ^ key;
+  return [head, bytes];
 }
 
 /** Exactly as many bytes of a socket as are wanted. */
