@@ -16,16 +16,24 @@ import { waitFor } from './wait-for.ts';
 import type { RestoreWork } from './work.ts';
 
 /**
- * Applies what a stage has to create or replace, kind after kind. What the API refuses is noted as the reason of a
- * difference; without the CheCluster or a namespace there is no going on.
+ * Applies what a stage has to create or replace. What the API refuses is noted as the reason of a difference; without the
+ * CheCluster or a namespace there is no going on.
  */
 export async function applyStage(work: RestoreWork, stage: ObjectStage): Promise<void> {
-  const { plan, state, record, progress, reasons, counts } = work;
+  const { plan, record } = work;
+  await applyPlanned(
+    work,
+    plan.objects.filter((planned) => planned.stage === stage && isToBeApplied(record, planned)),
+  );
+}
+
+/** Applies objects of the backup, kind after kind. */
+export async function applyPlanned(work: RestoreWork, wanted: readonly PlannedObject[]): Promise<void> {
+  const { state, progress, reasons, counts } = work;
   const saved = new Map(state.objects.map((object) => [object.path, object]));
   const create = creatorsOf(work);
-  const wanted = plan.objects.filter((planned) => planned.stage === stage && isToBeApplied(record, planned));
   for (const wave of waves(wanted)) {
-    await eachOf(wave, async ({ ref, path = '' }) => {
+    await eachOf(wave, async ({ ref, stage, path = '' }) => {
       const object = saved.get(path);
       if (object === undefined) throw new EngineError('not-found', 'the backup has no such object any more', { path });
       try {
