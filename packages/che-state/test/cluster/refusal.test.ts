@@ -15,7 +15,7 @@ describe('what the API says', () => {
       ['x: Invalid value: map[string]string{"a":"b: c"}: no match', 'x: Invalid value: no match'],
       ['x: Duplicate value: "s"', 'x: Duplicate value'],
       ['x: expected string, got &value.valueUnstructured{Value:7}', 'x: expected string'],
-      ['cannot be handled: error found in #10 byte of ...|cret"}|...', 'cannot be handled'],
+      ['cannot be handled, error found in #10 byte of ...|cret"}|...', 'cannot be handled'],
       ['one\n\ttwo', 'one two'],
       ['it says "half of it', 'it says …'],
       [
