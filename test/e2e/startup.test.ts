@@ -8,6 +8,7 @@ import { makeTempDir } from '../support/temp-dir.ts';
 const MODULES = join(import.meta.dirname, 'print-modules.mjs');
 const PROGRAM = join(import.meta.dirname, 'startup-program.mjs');
 const MAIN = join(import.meta.dirname, '../../packages/cli/src/main.ts');
+const CHE_MAIN = join(import.meta.dirname, '../../packages/cli/src/che/main.ts');
 
 /**
  * Clients of servers, readers of profiles, and calls into the system that Node lacks: each takes longer to load than the
@@ -70,6 +71,27 @@ describe('what a start loads', () => {
     const found = modules.filter((url) => HEAVY.test(url));
     expect(found.some((url) => url.includes(`/node_modules/${reader}/`))).toBe(true);
     expect(found.filter((url) => url.includes(`/node_modules/${other}/`))).toEqual([]);
+  });
+
+  it.for([['--help'], ['server:backup', '--help'], ['server:restore', '--help']])(
+    'is neither the engine nor a client of clusters for che-backup %j',
+    async (words) => {
+      const modules = await modulesOf(CHE_MAIN, ...words);
+      expect(modules).toEqual(expect.arrayContaining([expect.stringContaining('cli/src/che/program.ts')]));
+      expect(modules.filter((url) => HEAVY.test(url) || /packages\/(?:engine|che-state)\//.test(url))).toEqual([]);
+    },
+  );
+
+  it('is a client of clusters when che-backup asks one', async () => {
+    using folder = makeTempDir();
+    const kubeconfig = join(folder.path, 'config');
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({ apiVersion: 'v1', kind: 'Config', clusters: [], contexts: [], users: [] }),
+    );
+    const asking = modulesOf(CHE_MAIN, 'list', '--kubeconfig', kubeconfig);
+    const said = await asking.then(String, ({ stderr }: { readonly stderr: string }) => stderr);
+    expect(said).toContain('/node_modules/@kubernetes/');
   });
 
   it('is one file for the version', async () => {

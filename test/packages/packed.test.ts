@@ -19,6 +19,9 @@ function packageOf(tarball: string): string {
   return room === undefined ? 'restic-engine' : `@restic-engine/${room}`;
 }
 
+/** What users depend on themselves. */
+const INSTALLED = ['restic-engine', '@restic-engine/che-state', '@restic-engine/cli'] as const;
+
 async function installInto(folder: string): Promise<string> {
   const tarballs = join(folder, 'tarballs');
   const app = join(folder, 'app');
@@ -29,7 +32,7 @@ async function installInto(folder: string): Promise<string> {
   const manifest = {
     name: 'app',
     private: true,
-    dependencies: { 'restic-engine': specs['restic-engine'], '@restic-engine/cli': specs['@restic-engine/cli'] },
+    dependencies: Object.fromEntries(INSTALLED.map((name) => [name, specs[name]])),
     devDependencies: { '@types/node': devDependencies['@types/node'] },
     // The versions of this very build are on no registry.
     pnpm: { overrides: specs },
@@ -118,10 +121,38 @@ describe('restic-engine as installed from its tarball', { timeout: 120_000 }, ()
     expect(ok, output).toBe(true);
   });
 
-  it('brings the program and the license', async ({ app }) => {
+  it('brings the programs and the license', async ({ app }) => {
     const { ok, output } = await run(join(app, 'node_modules', '.bin', 'restic-engine'), ['version'], app);
     expect(ok, output).toBe(true);
     expect(output).toMatch(/^restic-engine \d+\.\d+\.\d+ with node/);
+    const che = await run(join(app, 'node_modules', '.bin', 'che-backup'), ['server:backup', '--help'], app);
+    expect(che.ok, che.output).toBe(true);
+    expect(che.output).toContain('Usage: che-backup server:backup');
     expect(await readFile(join(app, 'node_modules/restic-engine/LICENSE'), 'utf8')).toContain('Apache License');
+  });
+});
+
+describe('@restic-engine/che-state as installed from its tarball', { timeout: 120_000 }, () => {
+  it('is what its sources are, and has a client for clusters', async ({ app }) => {
+    const code = `
+      import * as che from '@restic-engine/che-state';
+      const refused = await che.connectCluster({ kubeconfig: 'nowhere' }).catch(({ code }) => code);
+      const yaml = await che.toYaml({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } });
+      console.log(JSON.stringify({ names: Object.keys(che).sort(), refused, yaml }));`;
+    const seen: unknown = JSON.parse(await runInApp(app, 'che.mjs', code));
+    const names = Object.keys(await import('@restic-engine/che-state')).sort();
+    const yaml = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n';
+    expect(seen).toEqual({ names, refused: 'not-found', yaml });
+  });
+
+  it('has types', async ({ app }) => {
+    const code = "import { collect, type Cluster, type RestorePlan } from '@restic-engine/che-state';\n";
+    await writeFile(
+      join(app, 'che.mts'),
+      `${code}export const all: unknown[] = [collect, {} as Cluster, {} as RestorePlan];\n`,
+    );
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
+    const { ok, output } = await run(tool('tsc'), [...options, 'che.mts'], app);
+    expect(ok, output).toBe(true);
   });
 });
