@@ -13,13 +13,13 @@ export function programVersion(): string {
   return typeof version === 'string' ? version : 'unknown';
 }
 
-/** The version of this program and what it runs on, for people or as restic's JSON. */
-export function versionLine(json: boolean): string {
+/** The version of a program of this package and what it runs on, for people or as restic's JSON. */
+export function versionLine(json: boolean, program = 'restic-engine'): string {
   const version = programVersion();
   const runtime = `node${process.versions.node}`;
   const os = GO_OS[process.platform] ?? process.platform;
   const arch = GO_ARCH[process.arch] ?? process.arch;
   return json
     ? JSON.stringify({ message_type: 'version', version, go_version: runtime, go_os: os, go_arch: arch })
-    : `restic-engine ${version} with ${runtime} on ${os}/${arch}`;
+    : `${program} ${version} with ${runtime} on ${os}/${arch}`;
 }

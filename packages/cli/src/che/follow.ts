@@ -22,6 +22,12 @@ export interface FollowOptions {
   readonly onStage: (stage: Stage) => void;
 }
 
+/** Throws where there are no such custom resources. */
+export async function needKind(cluster: Cluster, kind: Kind, signal: AbortSignal): Promise<void> {
+  if (await cluster.serves(kind, { signal })) return;
+  throw new Fatal(`the cluster does not know the kind ${kind.kind}: the operator of che-backup is not installed`);
+}
+
 /**
  * Makes the object, in the place of one of that name, and resolves with it when it has succeeded. An object that
  * fails, that nobody takes up, that is gone or replaced by another one, or that takes too long is an error.
@@ -32,9 +38,6 @@ export async function runByOperator(
   { kind, namespace, name, spec, timeoutMs, signal, onStage }: FollowOptions,
 ): Promise<KubeObject> {
   const ref: ObjectRef = { kind, namespace, name };
-  if (!(await cluster.serves(kind, { signal }))) {
-    throw new Fatal(`the cluster does not know the kind ${kind.kind}: the operator of che-backup is not installed`);
-  }
   const deadline = Date.now() + timeoutMs;
   await removePrevious(cluster, ref, deadline, signal);
   const made = await cluster.create(

@@ -2,6 +2,7 @@
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { declareGlobalFlags, findOperands } from '../global-flag.ts';
 import { newProgram } from '../new-program.ts';
+import { versionLine } from '../version.ts';
 import type { CheStart } from './context.ts';
 import { CHE_FLAGS } from './flags.ts';
 import type { CheFlags } from './flags.ts';
@@ -45,6 +46,11 @@ const COMMANDS: readonly Entry[] = [
     summary: 'Write the files of a backup to a directory',
     load: async () => (await import('./commands/extract.ts')).defineExtract,
   },
+  {
+    name: 'operator',
+    summary: 'Run the operator, which backs up and restores as custom resources ask it to',
+    load: async () => (await import('./commands/operator.ts')).defineOperator,
+  },
 ];
 
 /** The program, with the command that `argv` names ready to run, or with all of them. */
@@ -59,6 +65,7 @@ export async function buildCheProgram(
     'Backups of Eclipse Che',
     'Backs up and restores Eclipse Che: its configuration, users and workspaces as they are in the cluster, and its databases.',
   );
+  program.version(versionLine(false, 'che-backup'), '--version', 'print the version');
   const [first, second] = findOperands(argv, CHE_FLAGS);
   const wanted = first === 'help' ? second : first;
   for (const { name, summary, load } of COMMANDS) {

@@ -5,7 +5,7 @@ import { toJson } from '../render/json.ts';
 import { bringVersion } from './bring-version.ts';
 import { confirmed } from './confirm.ts';
 import type { CheContext } from './context.ts';
-import { runByOperator } from './follow.ts';
+import { needKind, runByOperator } from './follow.ts';
 import { FOLLOW_MS } from './operator-flags.ts';
 import { tellStage } from './render/stages.ts';
 import type { RestoreFlags } from './restore-flags.ts';
@@ -21,6 +21,7 @@ export async function restoreByOperator(context: CheContext, job: RestoreJob): P
   const { signal, ui } = context;
   const { place, flags, source } = job;
   const { cluster, che, namespace } = place;
+  await needKind(cluster, che.CLUSTER_RESTORE, signal);
   // What is wrong with the server must show before the operator is touched.
   const server = await serverToRead(context, place, source.server);
   const wanted = versionToBring(job);

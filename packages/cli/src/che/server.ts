@@ -104,9 +104,9 @@ export async function serverForBackup(
   return che.serverFromConfiguration(cluster, internal, { namespace, signal });
 }
 
-/** What the internal server runs: this program as a server. */
-function serverImage(env: Environment): string {
-  return env['RELATED_IMAGE_internal_rest_backup_server'] || `ghcr.io/restic-engine/che-backup:${programVersion()}`;
+/** What the internal server runs: this program's image. */
+export function serverImage(env: Environment): string {
+  return env['CHE_BACKUP_IMAGE'] || `quay.io/eclipse/che-backup:${programVersion()}`;
 }
 
 /** Opens the repository of a server for some work, and says which one it is when that goes wrong. */

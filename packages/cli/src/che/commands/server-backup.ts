@@ -8,7 +8,7 @@ import { createTicker } from '../../render/ticker.ts';
 import type { Ui } from '../../ui.ts';
 import { findNamespace, withCluster } from '../cluster.ts';
 import type { CheContext, CheStart } from '../context.ts';
-import { runByOperator } from '../follow.ts';
+import { needKind, runByOperator } from '../follow.ts';
 import { addOperatorFlags, FOLLOW_MS } from '../operator-flags.ts';
 import type { OperatorFlags } from '../operator-flags.ts';
 import { tellStage } from '../render/stages.ts';
@@ -118,6 +118,7 @@ function tellResult(ui: Ui, { snapshotId, info, objects, missing, summary }: Bac
 async function backupByOperator(context: CheContext, place: Place, choice: ServerChoice, flags: Flags): Promise<void> {
   const { signal, ui } = context;
   const { che, cluster, namespace } = place;
+  await needKind(cluster, che.CLUSTER_BACKUP, signal);
   const reference = await serverReference(context, place, choice, 'backup-command');
   const server = reference === undefined ? { useInternalBackupServer: true } : { backupServerConfigRef: reference };
   const done = await runByOperator(cluster, che, {
