@@ -28,12 +28,14 @@ export class IndexedRepository {
   readonly indexFiles: Set<Id> = new Set();
   /** An upload is open; see `withUpload`. */
   uploading = false;
-  readonly #trees: ReadAhead;
+  readonly #near: Readonly<Record<BlobType, ReadAhead>>;
 
   constructor(repository: Repository, table: BlobTable) {
     this.repository = repository;
     this.table = table;
-    this.#trees = new ReadAhead(repository.backend, (pack) => table.endOf(pack));
+    const readAhead = (metadata: boolean): ReadAhead =>
+      new ReadAhead(repository.backend, (pack) => table.endOf(pack), metadata);
+    this.#near = { tree: readAhead(true), data: readAhead(false) };
   }
 
   /** Is the blob stored, or being stored by an open upload? What is being stored cannot be read yet. */
@@ -69,17 +71,25 @@ export class IndexedRepository {
     );
   }
 
-  /** The plaintext of a tree. Trees that lie near it are read along and kept for a while. */
-  async loadTreeBytes(id: Id, call: Call = {}): Promise<Uint8Array> {
-    const location = this.table.locate('tree', id);
+  /**
+   * Reads a short blob as {@link loadBlob} does, and with it what lies near it, which is kept for a while: for many short
+   * blobs that were stored one after the other, such as trees.
+   */
+  async loadNear(type: BlobType, id: Id, call: Call = {}): Promise<Uint8Array> {
+    const location = this.table.locate(type, id);
     if (location !== undefined && location.length <= 1 << 20) {
       throwIfAborted(call.signal);
-      const reading = this.#trees.load(location, call.signal).catch(() => undefined);
+      const reading = this.#near[type].load(location, call.signal).catch(() => undefined);
       const sealed = await orAborted(reading, call.signal);
       const plain = sealed && this.#tryOpen(location, sealed);
       if (plain !== undefined) return plain;
     }
-    return this.loadBlob('tree', id, call);
+    return this.loadBlob(type, id, call);
+  }
+
+  /** The plaintext of a tree. Trees that lie near it are read along and kept for a while. */
+  async loadTreeBytes(id: Id, call: Call = {}): Promise<Uint8Array> {
+    return this.loadNear('tree', id, call);
   }
 
   /** The nodes of a tree. */

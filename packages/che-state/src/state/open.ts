@@ -115,10 +115,16 @@ class StateFiles {
     this.nodes = nodes;
   }
 
-  stream(path: string, { signal }: ClusterCall): AsyncIterable<Uint8Array> {
+  /** What is read along with a long file would not be used again; what lies beside a short one will be. */
+  stream(path: string, { signal }: ClusterCall, isShort = false): AsyncIterable<Uint8Array> {
     const node = this.nodes.get(path);
     if (node === undefined) throw missing(path);
-    return readFile(this.#indexed, node, { signal });
+    const indexed = this.#indexed;
+    const near: Pick<IndexedRepository, 'plainLength' | 'loadBlob'> = {
+      plainLength: (type, id) => indexed.plainLength(type, id),
+      loadBlob: (type, id, call) => indexed.loadNear(type, id, call),
+    };
+    return readFile(isShort ? near : indexed, node, { signal });
   }
 
   async json(path: string, isOld: boolean, call: ClusterCall): Promise<unknown> {
@@ -137,7 +143,7 @@ class StateFiles {
     const decoder = new TextDecoder('utf-8', { fatal: true });
     let text = '';
     let length = 0;
-    for await (const piece of this.stream(path, call)) {
+    for await (const piece of this.stream(path, call, true)) {
       length += piece.length;
       if (length > MAX_YAML_BYTES) throw new EngineError('too-large', `too much YAML for an object: ${path}`, { path });
       text += decoded(path, () => decoder.decode(piece, { stream: true }));

@@ -4,8 +4,14 @@ import type { Repository } from 'restic-engine';
 
 export const HOST = 'eclipse-che@uid-1';
 
-export async function makeRepository(): Promise<Repository> {
+/** `onLoad` is told each file that is read, or the part of one. */
+export async function makeRepository(onLoad: () => void = () => undefined): Promise<Repository> {
   const backend = memoryBackend();
+  const load = backend.load.bind(backend);
+  backend.load = (...args) => {
+    onLoad();
+    return load(...args);
+  };
   const password = 'correct horse';
   await initRepository({ backend, password, kdf: { N: 16, r: 1, p: 1 }, chunkerPolynomial: '25b468838dcb75' });
   return openRepository({ backend, password, workers: 0 });

@@ -98,6 +98,20 @@ describe('opening a backup', () => {
     expect(state.objects.map(({ path }) => path)).toEqual(['che-cr.yaml']);
   });
 
+  it('reads many objects with few requests, and a second time with none', async () => {
+    let loads = 0;
+    await using repository = await makeRepository(() => void loads++);
+    const names = Array.from({ length: 300 }, (_, i) => `s${i}`);
+    const secrets = Object.fromEntries(names.map((name) => [`secrets/${name}.yaml`, secret(name)]));
+    const state = await openState(repository, await save(repository, { ...FILES, ...secrets }));
+    const opening = loads;
+    for (const object of state.objects) await state.read(object);
+    expect(loads - opening).toBeLessThan(5);
+    const reading = loads;
+    for (const object of state.objects) await state.read(object);
+    expect(loads).toBe(reading);
+  });
+
   it('gives what normalizing leaves as it is', async () => {
     const state = await opened({ ...FILES, 'secrets/a.yaml': secret('a') });
     for (const object of state.objects) expect(normalize(await state.read(object))).toEqual(await state.read(object));

@@ -13,17 +13,22 @@ const CACHE_BYTES = 32 << 20;
 export class ReadAhead {
   readonly #backend: Backend;
   readonly #endOf: (pack: Id) => number;
+  readonly #metadata: boolean;
   readonly #stretches = new LRUCache<string, Promise<Uint8Array>>({ max: CACHE_BYTES / STRETCH });
 
-  /** `endOf` says where the last blob of a pack ends: reading on would be asking for what is not there. */
-  constructor(backend: Backend, endOf: (pack: Id) => number) {
+  /**
+   * `endOf` says where the last blob of a pack ends: reading on would be asking for what is not there. `metadata`: the
+   * packs hold trees.
+   */
+  constructor(backend: Backend, endOf: (pack: Id) => number, metadata: boolean) {
     this.#backend = backend;
     this.#endOf = endOf;
+    this.#metadata = metadata;
   }
 
   /** The sealed bytes of a blob. They are shared: do not change or transfer them. */
   async load({ pack, offset, length }: BlobLocation, signal?: AbortSignal): Promise<Uint8Array> {
-    if (length > STRETCH) return this.#backend.load(treePack(pack), { offset, length }, { signal });
+    if (length > STRETCH) return this.#backend.load(this.#file(pack), { offset, length }, { signal });
     const start = offset - (offset % STRETCH);
     const first = await this.#stretch(pack, start);
     const from = offset - start;
@@ -47,10 +52,10 @@ export class ReadAhead {
 
   async #loadStretch(pack: Id, offset: number): Promise<Uint8Array> {
     const length = Math.max(0, Math.min(STRETCH, this.#endOf(pack) - offset));
-    return this.#backend.load(treePack(pack), { offset, length });
+    return this.#backend.load(this.#file(pack), { offset, length });
   }
-}
 
-function treePack(name: Id): FileHandle {
-  return { type: 'data', name, metadata: true };
+  #file(name: Id): FileHandle {
+    return { type: 'data', name, metadata: this.#metadata };
+  }
 }
