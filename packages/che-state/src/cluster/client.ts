@@ -20,16 +20,17 @@ const PRINTABLE = /^[\u0020-\u007e]+$/;
 type Reads = Pick<Cluster, 'serves' | 'findKind' | 'version' | 'list' | 'get' | 'watch' | 'exec'>;
 type Writes = Pick<Cluster, 'create' | 'apply' | 'replace' | 'merge' | 'remove'>;
 
-export function clusterOf(api: Api, namespace: string | undefined): Cluster {
+/** @param close ends what all users of a cluster share */
+export function clusterOf(api: Api, namespace: string | undefined, close: () => void): Cluster {
   const discovery = new Discovery(api);
   return {
     server: api.access.server,
     namespace,
     ...reads(api, discovery),
     ...writes(api, discovery),
-    as: (user) => clusterOf(api.as(checked(user)), namespace),
+    as: (user) => clusterOf(api.as(checked(user)), namespace, () => undefined),
     async [Symbol.asyncDispose]() {
-      api.access.close();
+      close();
     },
   };
 }

@@ -21,6 +21,7 @@ export interface ConnectOptions extends ClusterCall {
 export async function connectCluster(options: ConnectOptions = {}): Promise<Cluster> {
   throwIfAborted(options.signal);
   const access = await findAccess(options);
-  const cluster = clusterOf(new Api(access), access.namespace);
-  return options.as === undefined ? cluster : cluster.as(options.as);
+  const cluster = clusterOf(new Api(access), access.namespace, access.close);
+  if (options.as === undefined) return cluster;
+  return { ...cluster.as(options.as), [Symbol.asyncDispose]: cluster[Symbol.asyncDispose] };
 }

@@ -107,6 +107,7 @@ describe.concurrent('a call that fails', () => {
     for (const [status, json, code] of cases) {
       await using server = await startStandIn((_, response) => answer(response, status, json));
       expect([status, await codeOf(server.cluster.apply(SECRET, secret))]).toEqual([status, code]);
+      expect(server.requests).toHaveLength(1);
     }
   });
 
@@ -215,6 +216,13 @@ describe('an answer', () => {
     expect(server.cluster.namespace).toBe('che');
     await expect(server.cluster.get({ ...ref, name: '..' })).rejects.toThrow(TypeError);
     await expect(server.cluster.get({ ...ref, namespace: undefined })).rejects.toThrow(TypeError);
+  });
+
+  it('still comes when the same cluster, seen as another user, is disposed of', async () => {
+    await using server = await startStandIn((_, response) => setTimeout(() => answer(response, 200, secret), 200));
+    const call = server.cluster.replace(SECRET, secret);
+    await server.cluster.as({ name: 'someone' })[Symbol.asyncDispose]();
+    expect(await codeOf(call)).toBe('done');
   });
 
   it('of a server-side apply comes to what asked in its way', async () => {
