@@ -78,6 +78,17 @@ it('has a command of each kind', () => {
   );
 });
 
+it('has the image and the roles that are deployed', () => {
+  const [deployment, rbac] = ['deployment', 'rbac'].map((name) =>
+    readFileSync(join(root, `deploy/operator/${name}.yaml`), 'utf8'),
+  ) as [string, string];
+  const imagesIn = (text: string): string[] => [...text.matchAll(/\S+\/che-backup:\S+/g)].map(([image]) => image);
+  expect(new Set(pages.flatMap((page) => imagesIn(textOf(page))))).toEqual(new Set(imagesIn(deployment)));
+  const roles = [...rbac.matchAll(/^kind: ClusterRole\nmetadata:\n {2}name: (\S+)$/gm)].map(([, name]) => name);
+  const named = [...textOf('install.md').matchAll(/^\| `(che-backup-[^`]+)` \|/gm)].map(([, name]) => name);
+  expect(named).toEqual(roles);
+});
+
 describe('troubleshooting.md', () => {
   const sources = ['packages/che-state/src', 'packages/cli/src'].flatMap((part) =>
     readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })
