@@ -10,6 +10,9 @@ import { makeTempDir } from '../../support/temp-dir.ts';
 
 const run = promisify(execFile);
 
+/** A name in SQL. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
 export interface Postgres extends AsyncDisposable {
   readonly port: number;
   /** The superuser `postgres`'s. */
@@ -50,10 +53,9 @@ export async function startPostgres(peer: Peer): Promise<Postgres> {
     await run(command, rest, { env });
   };
   try {
-    await start('initdb', [
-      ...['-D', data, '-U', 'postgres', `--pwfile=${passwordFile}`, '--auth-local=trust', '--auth-host=scram-sha-256'],
-      ...['--no-sync', '--encoding=UTF8', '--locale=C.UTF-8', ...(share === undefined ? [] : ['-L', share])],
-    ]);
+    const access = ['-U', 'postgres', `--pwfile=${passwordFile}`, '--auth-local=trust', '--auth-host=scram-sha-256'];
+    const where = share === undefined ? [] : ['-L', share];
+    await start('initdb', ['-D', data, ...access, ...where, '--no-sync', '--encoding=UTF8', '--locale=C.UTF-8']);
     const port = await freePort();
     const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${dir.path}`, 'fsync=off'];
     const [command = '', ...args] = [

@@ -20,6 +20,7 @@ const QUOTE = 39;
 const OPEN = 40;
 const CLOSE = 41;
 const STAR = 42;
+const PLUS = 43;
 const DASH = 45;
 const SLASH = 47;
 const SEMICOLON = 59;
@@ -105,27 +106,28 @@ export class ScriptLexer {
   #sql(chunk: Uint8Array, start: number): number {
     for (let at = start; at < chunk.length; at++) {
       const byte = chunk[at] ?? NUL;
-      if (isWordByte(byte)) this.#word(byte);
+      const previous = this.#previous;
+      this.#previous = byte;
+      if (isWordByte(byte)) this.#word(byte, previous);
       else {
         if (byte === NEWLINE) this.#line += 1;
-        this.#mark(byte);
+        this.#mark(byte, previous);
         if (this.#state !== 'sql') return at + 1;
       }
-      this.#previous = byte;
     }
     return chunk.length;
   }
 
-  #word(byte: number): void {
-    this.#operator();
+  #word(byte: number, previous: number): void {
+    this.#operator(previous);
     this.#complete = false;
     this.#afterEscape = false;
     this.#statement.wordByte(byte);
   }
 
   /** The byte before, which might have begun a comment, has not. */
-  #operator(): void {
-    if (this.#previous === DASH || this.#previous === SLASH) this.#other();
+  #operator(previous: number): void {
+    if (previous === DASH || previous === SLASH) this.#other();
   }
 
   #other(): void {
@@ -135,11 +137,10 @@ export class ScriptLexer {
   }
 
   /** A byte of SQL that is not part of a word. */
-  #mark(byte: number): void {
-    const previous = this.#previous;
-    if (byte === DASH && previous === DASH) return this.#enter('comment');
-    if (byte === STAR && previous === SLASH) return this.#enterBlock();
-    this.#operator();
+  #mark(byte: number, previous: number): void {
+    if (this.#beginsComment(byte, previous)) return undefined;
+    this.#operator(previous);
+    if ((byte === DASH || byte === PLUS) && this.#statement.wantsExponent) return this.#sign(byte);
     if (byte === QUOTE) return this.#openQuote(previous);
     if (byte === DOLLAR && this.#statement.word !== '') return this.#dollarInWord();
     if (!this.#statement.endWord()) throw this.#refuse('a number that ends in letters');
@@ -164,9 +165,19 @@ export class ScriptLexer {
     this.#previous = 0;
   }
 
-  #enterBlock(): void {
-    this.#enter('block');
-    this.#depth = 1;
+  #beginsComment(byte: number, previous: number): boolean {
+    if (byte === DASH && previous === DASH) this.#enter('comment');
+    else if (byte === STAR && previous === SLASH) {
+      this.#enter('block');
+      this.#depth = 1;
+    } else return false;
+    return true;
+  }
+
+  /** Of the exponent of a number: it begins no comment. */
+  #sign(byte: number): void {
+    this.#statement.wordByte(byte);
+    this.#previous = 0;
   }
 
   #dollarInWord(): void {

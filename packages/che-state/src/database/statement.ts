@@ -2,7 +2,7 @@
 
 const LONGEST_WORD = 64;
 /** A number as dumps have them. Versions disagree on where others end. */
-const NUMBER = /^(?:\d[\d_]*(?:e\d*)?|0[box][\da-f_]+)$/;
+const NUMBER = /^(?:\d[\d_]*(?:e[-+]?\d+)?|0[box][\da-f_]+)$/;
 
 /** How a statement ended: `goes-on` in a function's body, `rows` where those of a COPY follow. */
 export type StatementEnd = 'plain' | 'goes-on' | 'rows' | 'unclear';
@@ -31,6 +31,11 @@ export class StatementTracker {
 
   get isNumber(): boolean {
     return /^\d/.test(this.#word);
+  }
+
+  /** A number that ends in `e`, which a sign may follow. */
+  get wantsExponent(): boolean {
+    return /^\d[\d_]*e$/.test(this.#word);
   }
 
   wordByte(byte: number): void {
