@@ -89,6 +89,17 @@ it('has the image and the roles that are deployed', () => {
   expect(named).toEqual(roles);
 });
 
+it('has the messages that are printed with --json', () => {
+  const files = ['src/che', 'src/che/render', 'src/che/commands'].flatMap((part) =>
+    readdirSync(join(root, 'packages/cli', part))
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(root, 'packages/cli', part, name), 'utf8')),
+  );
+  const printed = files.flatMap((text) => [...text.matchAll(/message_type: '(\w+)'/g)].map(([, type]) => type));
+  const [, part = ''] = textOf('commands.md').split('## JSON');
+  for (const type of new Set(printed)) expect(part).toContain(`\`${type}\``);
+});
+
 describe('troubleshooting.md', () => {
   const sources = ['packages/che-state/src', 'packages/cli/src'].flatMap((part) =>
     readdirSync(join(root, part), { recursive: true, encoding: 'utf8' })

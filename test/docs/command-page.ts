@@ -80,7 +80,7 @@ ${examples.join('')}\`\`\`
 
 ${level} Exit status
 
-${table(['status', 'meaning'], exits)}${schemaLine(command)}`;
+${table(['status', 'meaning'], exits)}${book === RESTIC_ENGINE ? schemaLine(command) : ''}`;
 }
 
 function schemaLine({ words }: CommandOutline): string {
