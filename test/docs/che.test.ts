@@ -74,7 +74,7 @@ it.for(lines)('%s: %s', async ([, line]) => {
 
 it('has a command of each kind', () => {
   expect(new Set(lines.map(([, line]) => splitWords(line)[1]))).toEqual(
-    new Set(['--version', 'diff', 'extract', 'list', 'restore', 'server:backup', 'server:restore', 'show']),
+    new Set(['--version', 'diff', 'extract', 'list', 'operator', 'restore', 'server:backup', 'server:restore', 'show']),
   );
 });
 
