@@ -17,10 +17,10 @@ const NO_NAMESPACE = '_cluster';
 const CORE = 'core';
 
 /**
- * Names as the API takes them in paths (Kubernetes, "Object Names and IDs"): no name has a slash or a percent sign, or is
- * `.` or `..`. Ours begin with a sign that can be seen, and have no control characters.
+ * Names as the API takes them in paths (Kubernetes, "Object Names and IDs", "Path Segment Names"): no slash, no percent
+ * sign, and not `.` or `..`. Names of roles may be long, and have spaces. Control characters are refused here.
  */
-const NAME = /^(?!\.{1,2}$)[^/%\s\p{Cc}\p{Cs}]{1,253}$/u;
+const NAME = /^(?!\.{1,2}$)[^/%\p{Cc}\p{Cs}]{1,1000}$/u;
 const NAMESPACE_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export function isNamespaceName(name: string): boolean {

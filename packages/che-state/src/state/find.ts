@@ -90,8 +90,9 @@ export async function findState(
 /** undefined for a snapshot of something else. */
 export function entryOf(snapshot: SnapshotEntry): StateEntry | undefined {
   const { tags = [], paths } = snapshot;
-  const isOld = tags.length === 0 && paths.includes(OLD_PATH);
-  if (!isOld && !tags.includes(STATE_TAG)) return undefined;
+  const isOurs = tags.includes(STATE_TAG);
+  const isOld = !isOurs && paths.includes(OLD_PATH);
+  if (!isOurs && !isOld) return undefined;
   const valueOf = (name: string): string | undefined =>
     tags.find((tag) => tag.startsWith(`${name}:`))?.slice(name.length + 1);
   const reason = valueOf('reason');

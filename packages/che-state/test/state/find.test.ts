@@ -48,7 +48,8 @@ describe('finding backups', () => {
     await using repository = await makeRepository();
     await save(repository, FILES, { at: 1, tags: ['che', 'namespace:a', 'version:7.100.0', 'reason:schedule'] });
     await save(repository, FILES, { at: 2, tags: ['che', 'namespace:b', 'reason:whatever'] });
-    await save(repository, FILES, { ...OLD, at: 3 });
+    // Somebody has marked it since.
+    await save(repository, FILES, { ...OLD, at: 3, tags: ['keep'] });
     const facts = (await listStates(repository)).map(({ namespace, cheVersion, reason }) => [
       namespace,
       cheVersion,
