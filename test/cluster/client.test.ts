@@ -281,4 +281,25 @@ await describeWithPeer('kube-apiserver', 'a cluster', () => {
     const denied = nobody.exec({ namespace: NAMESPACE, pod: 'postgres-0', command: ['x'] });
     await expect(denied).rejects.toMatchObject({ code: 'denied' });
   });
+
+  it('says from which version on to watch, where objects have not changed for long', async () => {
+    await using cluster = await connect();
+    const old = await cluster.apply(KIND.configMap, configMap('quiet', { n: '0' }));
+    await cluster.apply(KIND.configMap, configMap('later', {}));
+    await server.restart();
+
+    const next = async (resourceVersion: string | undefined): Promise<string | undefined> => {
+      const options = { namespace: NAMESPACE, fieldSelector: 'metadata.name=quiet', resourceVersion };
+      for await (const { type, object } of cluster.watch(KIND.configMap, options)) {
+        if (type !== 'BOOKMARK') return `${type} ${object.data?.['n']}`;
+      }
+      return undefined;
+    };
+    await expect(next(old.metadata.resourceVersion)).rejects.toMatchObject({ code: 'conflict' });
+    const versions: string[] = [];
+    for await (const _ of cluster.list(KIND.configMap, { onVersion: (version) => versions.push(version) }));
+    expect(versions).toHaveLength(1);
+    await cluster.merge(at('quiet'), { data: { n: '1' } });
+    expect(await next(versions[0])).toBe('MODIFIED 1');
+  });
 });

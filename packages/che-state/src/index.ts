@@ -9,6 +9,7 @@ export type {
   ListOptions,
   RemoveOptions,
   RunningCommand,
+  Selection,
   WatchEvent,
   WatchOptions,
 } from './cluster/cluster.ts';

@@ -6,15 +6,24 @@ export interface ClusterCall {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ListOptions extends ClusterCall {
+/** Which objects. */
+export interface Selection extends ClusterCall {
   /** Default: all namespaces. */
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
 }
 
-export interface WatchOptions extends ListOptions {
-  /** Tell what happened after this version, as a listing or an earlier event had it. Default: everything there is, first. */
+export interface ListOptions extends Selection {
+  /** Told once, before the first object, of the version from which a watch misses nothing that the list does not have. */
+  readonly onVersion?: ((resourceVersion: string) => void) | undefined;
+}
+
+export interface WatchOptions extends Selection {
+  /**
+   * Tell what happened after this version: a list's, or that of an earlier event. That of an object may be so old that
+   * nobody knows what has happened since. Default: everything there is, first.
+   */
   readonly resourceVersion?: string | undefined;
 }
 

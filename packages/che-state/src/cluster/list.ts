@@ -1,5 +1,6 @@
 /** Lists in pages ("Kubernetes API Concepts", "Retrieving large results sets in chunks"). */
 import { EngineError } from 'restic-engine';
+import { fieldAt, isRecord, textAt } from '../objects/fields.ts';
 import type { Kind, KubeObject } from '../objects/object.ts';
 import type { Answer, Api } from './api.ts';
 import type { ListOptions } from './cluster.ts';
@@ -20,6 +21,7 @@ const MAX_EXPIRED = 20;
 interface Page {
   readonly items: readonly unknown[];
   readonly continue: string;
+  readonly version: string;
 }
 
 /**
@@ -38,6 +40,7 @@ export async function* listPages(
   const seen = new Set<string>();
   let next = '';
   let limit = PAGE;
+  let told = false;
   for (let expired = 0; ; ) {
     const asked = await askPage(api, kind, options, { subject, limit, next });
     limit = asked.limit;
@@ -50,6 +53,9 @@ export async function* listPages(
       continue;
     }
     const page = readPage(subject, answer.json);
+    // Pages of a later view have the later version: what happened to objects of earlier ones is told only from the first.
+    if (!told) options.onVersion?.(page.version);
+    told = true;
     for (const item of page.items) {
       const object = readObject(kind, item);
       const name = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
@@ -83,14 +89,14 @@ async function askPage(
 }
 
 function readPage(subject: string, json: unknown): Page {
-  if (typeof json === 'object' && json !== null && 'metadata' in json) {
-    const { metadata } = json;
-    // Go writes an empty list of some kinds as null.
-    const items: unknown = 'items' in json ? (json.items ?? []) : undefined;
-    if (Array.isArray(items) && typeof metadata === 'object' && metadata !== null) {
-      const next = 'continue' in metadata ? metadata.continue : undefined;
-      return { items, continue: typeof next === 'string' ? next : '' };
-    }
+  // Go writes an empty list of some kinds as null.
+  const items = isRecord(json) && 'items' in json ? (json['items'] ?? []) : undefined;
+  if (!Array.isArray(items) || !isRecord(fieldAt(json, 'metadata'))) {
+    throw new EngineError('io', `cannot ${subject}: the answer is no list`);
   }
-  throw new EngineError('io', `cannot ${subject}: the answer is no list`);
+  return {
+    items,
+    continue: textAt(json, 'metadata', 'continue') ?? '',
+    version: textAt(json, 'metadata', 'resourceVersion') ?? '',
+  };
 }

@@ -47,23 +47,22 @@ export class ObjectStore {
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
-        // What happened meanwhile is in the next listing.
-        if (EngineError.is(error, 'conflict')) continue;
-        onFailure(error);
+        // What happened since a version that is too old is in the next listing.
+        if (!EngineError.is(error, 'conflict')) onFailure(error);
         await pause(Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS), signal);
       }
     }
   }
 
-  /** Resolves to the newest version there is; undefined when there is nothing. */
+  /** Resolves to the version of the listing. */
   async #list(): Promise<string | undefined> {
     const { cluster, kind, namespace, signal, onChange } = this.#options;
     const before = new Map(this.#objects);
-    let newest: string | undefined;
-    for await (const object of cluster.list(kind, { namespace, signal })) {
+    let version: string | undefined;
+    const onVersion = (listed: string): void => void (version = listed);
+    for await (const object of cluster.list(kind, { namespace, signal, onVersion })) {
       before.delete(keyOf(object));
       this.#objects.set(keyOf(object), object);
-      newest = newerOf(newest, object.metadata.resourceVersion);
       onChange(object);
     }
     for (const [key, object] of before) {
@@ -71,7 +70,7 @@ export class ObjectStore {
       onChange(object);
     }
     this.#synced = true;
-    return newest;
+    return version;
   }
 
   /** A watch that ended is taken up again where it ended. */
@@ -99,12 +98,6 @@ export class ObjectStore {
 }
 
 const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
-
-/** Versions are numbers that grow (Kubernetes API Concepts, "Resource versions"). */
-function newerOf(a: string | undefined, b: string | undefined): string | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a.length > b.length || (a.length === b.length && a > b) ? a : b;
-}
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {

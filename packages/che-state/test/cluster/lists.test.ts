@@ -35,7 +35,8 @@ function page(server: Server, url: string, response: ServerResponse): void {
   const rest = server.names.filter((name) => name > after).toSorted();
   const some = rest.slice(0, Math.min(limit, 3));
   const next = some.length < rest.length ? some.at(-1) : '';
-  answer(response, 200, { metadata: { continue: next }, items: some.map((name) => item(name)) });
+  const metadata = { continue: next, resourceVersion: String(number) };
+  answer(response, 200, { metadata, items: some.map((name) => item(name)) });
 }
 
 const name = fc.stringMatching(/^[a-z]{1,3}$/);
@@ -64,7 +65,10 @@ describe('a list in pages', () => {
               else state.names.push(each);
             },
           };
-          const listed = await Array.fromAsync(stand.cluster.list(CONFIG_MAP));
+          const versions: string[] = [];
+          const onVersion = (version: string): void => void versions.push(version);
+          const listed = await Array.fromAsync(stand.cluster.list(CONFIG_MAP, { onVersion }));
+          expect(versions).toEqual(['0']);
           const got = listed.map(({ metadata }) => metadata.name);
           expect(new Set(got).size).toBe(got.length);
           expect(got).toEqual(expect.arrayContaining(constant));
