@@ -114,7 +114,7 @@ describe.concurrent('a call that fails', () => {
   it('ends when the signal fires, while it waits and while nothing is answered', async () => {
     for (const handler of ['busy', 'silent'] as const) {
       await using server = await startStandIn((_, response) => {
-        if (handler === 'busy') answer(response, 503, {});
+        if (handler === 'busy') answer(response, 503, {}, { 'Retry-After': '30' });
       });
       const started = performance.now();
       const signal = AbortSignal.timeout(100);

@@ -146,6 +146,8 @@ describe.concurrent('a command in a pod', () => {
     const pieces = 40;
     await using server = await start(async (client) => {
       client.accept(V4);
+      // A command may think for as long as it likes before it has ended.
+      await sleep(2500);
       await client.send(3, JSON.stringify(exitStatus(0)));
       for (let i = 0; i < pieces; i++) await client.send(1, Buffer.alloc(64 * 1024, i));
       client.socket.end(frame(8, Buffer.alloc(0)));
@@ -219,6 +221,12 @@ describe.concurrent('a command in a pod', () => {
   it('is not begun over a protocol that cannot tell how it ends', async () => {
     await using server = await start((client) => client.accept('channel.k8s.io'));
     await expect(server.cluster.exec(command)).rejects.toMatchObject({ code: 'unsupported' });
+    // Nor with something that only repeats what it is told.
+    await using echo = await start((client) => {
+      const head = ['HTTP/1.1 101 Yes', 'Connection: Upgrade', 'Upgrade: websocket', `Sec-WebSocket-Protocol: ${V4}`];
+      client.socket.write([...head, 'Sec-WebSocket-Accept: x', '', ''].join('\r\n'));
+    });
+    await expect(echo.cluster.exec(command)).rejects.toMatchObject({ code: 'unsupported' });
   });
 });
 
@@ -257,9 +265,11 @@ describe('the standard input of a command', () => {
 
   it('is left open where it cannot be closed, for the command to find its end', async () => {
     let got: unknown;
+    let more: unknown;
     await using server = await start(async (client) => {
       client.accept(V4);
       got = await stdinOf(client);
+      more = await Promise.race([client.receive(), sleep(300, 'nothing')]);
       await client.exit(0);
     });
     const stdin = (async function* () {
@@ -267,6 +277,7 @@ describe('the standard input of a command', () => {
     })();
     expect(await outcome(await server.cluster.exec({ ...command, stdin }))).toEqual(['', '0 ']);
     expect(got).toEqual({ text: 'select 1;\n\\q\n', closed: false });
+    expect(more).toBe('nothing');
   });
 
   it('waits for the command', async () => {

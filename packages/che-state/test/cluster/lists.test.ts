@@ -8,8 +8,9 @@ import { answer, startStandIn, statusOf } from './stand-in.ts';
 /** A list that changes and expires while it is read. */
 interface Server {
   names: string[];
-  /** Ask for so many pages and the view is gone. */
+  /** Ask for so many pages and the view is gone, with all tokens for it. */
   expires: Set<number>;
+  view: number;
   /** Does it offer to go on in the list as it is now? */
   offers: boolean;
   pages: number;
@@ -25,17 +26,18 @@ function page(server: Server, url: string, response: ServerResponse): void {
   const number = server.pages++;
   server.change(number);
   const token = query.get('continue');
-  if (token !== null && server.expires.has(number)) {
-    const metadata = server.offers ? { continue: `${token}-now` } : {};
+  if (server.expires.has(number)) server.view++;
+  const [after = '', view] = (token ?? '').split('@');
+  if (token !== null && view !== String(server.view)) {
+    const metadata = server.offers ? { continue: `${after}@${server.view}` } : {};
     answer(response, 410, { ...statusOf(410, 'Expired'), metadata });
     return;
   }
-  const after = token?.replace('-now', '') ?? '';
   const limit = Number(query.get('limit'));
   const rest = server.names.filter((name) => name > after).toSorted();
   const some = rest.slice(0, Math.min(limit, 3));
   const next = some.length < rest.length ? some.at(-1) : '';
-  const metadata = { continue: next, resourceVersion: String(number) };
+  const metadata = { continue: next && `${next}@${server.view}`, resourceVersion: String(number) };
   answer(response, 200, { metadata, items: some.map((name) => item(name)) });
 }
 
@@ -43,7 +45,7 @@ const name = fc.stringMatching(/^[a-z]{1,3}$/);
 
 describe('a list in pages', () => {
   it('has each object once, whatever expires and changes while it is read', async () => {
-    let state: Server = { names: [], expires: new Set(), offers: true, pages: 0, change: () => undefined };
+    let state: Server = { names: [], expires: new Set(), view: 0, offers: true, pages: 0, change: () => undefined };
     await using stand = await startStandIn((request, response) => page(state, request.url ?? '', response));
     await fc.assert(
       fc.asyncProperty(
@@ -56,6 +58,7 @@ describe('a list in pages', () => {
           state = {
             names: [...names],
             expires: new Set(expires),
+            view: 0,
             offers,
             pages: 0,
             change(number) {
@@ -78,6 +81,18 @@ describe('a list in pages', () => {
       ),
       { interruptAfterTimeLimit: 2500, markInterruptAsFailure: false, numRuns: 300 },
     );
+  });
+
+  it('goes on where the API offers to, and begins again where it does not', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    for (const offers of [true, false]) {
+      const state: Server = { names, expires: new Set([1]), view: 0, offers, pages: 0, change: () => undefined };
+      await using stand = await startStandIn((request, response) => page(state, request.url ?? '', response));
+      const listed = await Array.fromAsync(stand.cluster.list(CONFIG_MAP));
+      expect(listed.map(({ metadata }) => metadata.name)).toEqual(names);
+      const tokens = stand.requests.map((each) => new URLSearchParams(each.split('?')[1]).get('continue'));
+      expect(tokens).toEqual(offers ? [null, 'c@0', 'c@1', 'f@1'] : [null, 'c@0', null, 'c@1', 'f@1']);
+    }
   });
 
   it('ends when it expires again and again', async () => {
@@ -111,7 +126,7 @@ describe('a list in pages', () => {
     for await (const { metadata } of server.cluster.list(CONFIG_MAP)) got.push(metadata.name);
     expect(got).toEqual(names);
     const limits = server.requests.map((each) => new URLSearchParams(each.split('?')[1]).get('limit'));
-    expect([...new Set(limits)]).toEqual(['500', '63', '8']);
+    expect(limits).toEqual(['500', '500', '63', '8', '8']);
   });
 
   it('takes a list of nothing that Go writes as null', async () => {
