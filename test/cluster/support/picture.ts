@@ -45,6 +45,6 @@ function essenceOf({ metadata, status, ...rest }: KubeObject): unknown {
     owners:
       ownerReferences?.filter(({ kind }) => kind === 'DevWorkspace').map(({ kind, name: of }) => `${kind}/${of}`) ?? [],
     // Files on volumes are found by it.
-    id: status?.['devworkspaceId'],
+    id: status?.['devworkspaceId'] ?? null,
   };
 }

@@ -108,7 +108,10 @@ function devWorkspace(namespace: string, name: string, cheNamespace: string, num
     routingClass: 'che',
     contributions: [{ name: 'editor', kubernetes: { name: `editor-${number}` } }],
     template: {
-      attributes: { 'controller.devfile.io/storage-type': 'per-user' },
+      attributes: {
+        'controller.devfile.io/storage-type': 'per-user',
+        'controller.devfile.io/devworkspace-config': { name: 'devworkspace-config', namespace: cheNamespace },
+      },
       components: [container('tools', number)],
       commands: [
         { id: 'build', exec: { component: 'tools', commandLine: 'mvn package', workingDir: '${PROJECT_SOURCE}' } },
@@ -118,7 +121,6 @@ function devWorkspace(namespace: string, name: string, cheNamespace: string, num
   };
   const annotations = {
     'che.eclipse.org/che-editor': 'che-incubator/che-code/latest',
-    'controller.devfile.io/devworkspace-config': `{"name":"devworkspace-config","namespace":"${cheNamespace}"}`,
     'controller.devfile.io/started-at': '1700000000000',
   };
   const labels = { 'controller.devfile.io/creator': `uid-of-${namespace}` };
