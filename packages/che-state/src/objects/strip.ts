@@ -2,7 +2,7 @@
  * What is saved of an object: what somebody has said, nothing that a cluster says of it. It is the same from one backup to
  * the next while nobody changes it, and can be applied to any cluster.
  */
-import { fieldAt, textAt } from './fields.ts';
+import { textAt } from './fields.ts';
 import type { Json, KubeObject, ObjectMeta } from './object.ts';
 
 /** Names who owned an object, as `DevWorkspace/<name>`: an owner reference has a uid, which is another one each time. */
@@ -118,8 +118,8 @@ function withoutInjectedBundle(saved: KubeObject): KubeObject {
 /** Workspaces come back stopped, and with the id by which their files are found. */
 function stopped(saved: KubeObject, live: KubeObject): KubeObject {
   const id = textAt(live.status, 'devworkspaceId');
-  const overridden = fieldAt(saved.metadata.annotations, ID_OVERRIDE_ANNOTATION) !== undefined;
-  const override = id === undefined || id.length > MAX_ID_LENGTH || overridden ? {} : { [ID_OVERRIDE_ANNOTATION]: id };
+  // Whatever was asked for when it was created, this is the one that its files are found by.
+  const override = id === undefined || id.length > MAX_ID_LENGTH ? {} : { [ID_OVERRIDE_ANNOTATION]: id };
   const annotations = { ...saved.metadata.annotations, ...override };
   return {
     ...saved,

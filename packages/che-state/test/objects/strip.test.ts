@@ -201,7 +201,11 @@ describe('what is saved of an object', () => {
       normalize(live({ apiVersion: 'x/v1', kind: 'DevWorkspace', status: { ...status }, metadata: { annotations } }));
     expect(workspace({ devworkspaceId: 'x'.repeat(26) }).metadata.annotations).toBeUndefined();
     expect(workspace({}).metadata.annotations).toBeUndefined();
-    const overridden = { 'controller.devfile.io/devworkspace_id_override': 'mine' };
-    expect(workspace({ devworkspaceId: 'mine' }, overridden).metadata.annotations).toEqual(overridden);
+    const overridden = { 'controller.devfile.io/devworkspace_id_override': 'asked-for' };
+    expect(workspace({}, overridden).metadata.annotations).toEqual(overridden);
+    // An override that came too late has changed nothing.
+    expect(workspace({ devworkspaceId: 'is' }, overridden).metadata.annotations).toEqual({
+      'controller.devfile.io/devworkspace_id_override': 'is',
+    });
   });
 });

@@ -79,6 +79,18 @@ describe('the YAML of objects', () => {
     );
   });
 
+  it('says every trap again, in every place', async () => {
+    const texts = [...TRAPS, ...TRAPS.flatMap((a) => TRAPS.map((b) => `${a}\n${b}`))];
+    const pairs = Object.fromEntries(texts.map((value, at) => [`k${at}`, value]));
+    const keys = Object.fromEntries(TRAPS.map((value) => [value, value]));
+    for (const value of [{ pairs, last: '' }, { keys, list: texts }, { deep: { list: [{ keys }, [texts]] } }]) {
+      const yaml = await toYaml(value);
+      const read = (await fromYaml(yaml)) as object;
+      expect(read).toEqual(value);
+      expect(await toYaml(read)).toBe(yaml);
+    }
+  });
+
   it('is the same for the same object, whatever the order of its fields', async () => {
     await fc.assert(
       fc.asyncProperty(object, async (value) => {
