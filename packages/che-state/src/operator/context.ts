@@ -16,6 +16,8 @@ export interface OperatorContext {
   readonly image: string | undefined;
   readonly approveUpdates: boolean;
   readonly giveUpAfterMs: number;
+  readonly takeOverAfterMs: number | undefined;
+  readonly serverPatienceMs: number;
   readonly resyncMs: number;
   readonly now: () => Date;
   readonly log: (entry: OperatorLog) => void;

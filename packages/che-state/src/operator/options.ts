@@ -48,6 +48,13 @@ export interface OperatorOptions {
   readonly backoff?: { readonly firstMs: number; readonly longestMs: number } | undefined;
   /** Errors that may pass are final after this time, in milliseconds. @default 7200000 */
   readonly giveUpAfterMs?: number | undefined;
+  /** A restore that makes no sign of life for this long is taken over, in milliseconds. @default 30000 */
+  readonly takeOverAfterMs?: number | undefined;
+  /**
+   * A backup server that does not answer is waited for this long; then the job begins again, with the configuration as it is
+   * then. In milliseconds. @default 60000
+   */
+  readonly serverPatienceMs?: number | undefined;
   /** How often everything is looked at that nobody tells of, in milliseconds. @default 60000 */
   readonly resyncMs?: number | undefined;
   /** The time of day. @default the system's */

@@ -71,6 +71,7 @@ async function restore(job: RunningJob): ReturnType<JobKind['work']> {
       databases: (installation) => databasesOf(cluster, installation, { external: spec.externalDatabases, signal }),
       readyTimeoutMs: spec.readyTimeoutMs,
       impersonate: spec.impersonate,
+      takeOverAfterMs: context.takeOverAfterMs,
       signal,
       onProgress: ({ stage }) => job.stageSoon(STAGES[stage]),
     });

@@ -17,7 +17,6 @@ export interface Retention {
 const WEEK_MS = 7 * 86_400_000;
 /** Others may hold locks, a backup from the command line for one. */
 const LOCK_PATIENCE_MS = 30_000;
-const SERVER_PATIENCE_MS = 60_000;
 
 /** Resolves to the number of snapshots that are gone, and whether was pruned. */
 export async function retain(
@@ -29,7 +28,7 @@ export async function retain(
   const { cluster, signal } = context;
   const server = await serverFromConfiguration(cluster, configuration, { namespace, signal });
   const host = hostOf({ namespace, clusterUid: await clusterUidOf(cluster, { signal }) });
-  const retry = { maxElapsedMs: SERVER_PATIENCE_MS };
+  const retry = { maxElapsedMs: context.serverPatienceMs };
   return withServerRepository(server, { create: false, retry, signal }, async (repository) => {
     const call = { retryLockMs: LOCK_PATIENCE_MS, signal };
     const { removed, failed } = await forget(repository, {

@@ -120,6 +120,8 @@ function contextOf(
     image: options.image,
     approveUpdates: options.approveUpdates ?? false,
     giveUpAfterMs: options.giveUpAfterMs ?? 2 * 3_600_000,
+    takeOverAfterMs: options.takeOverAfterMs,
+    serverPatienceMs: options.serverPatienceMs ?? 60_000,
     resyncMs: options.resyncMs ?? 60_000,
     now: options.now ?? (() => new Date()),
     log,

@@ -25,13 +25,10 @@ export async function backupServerOf(
   return ensureInternalServer(cluster, namespace, { image, signal });
 }
 
-/** A server that does not answer is given up after this time, in milliseconds: the whole job is tried again then. */
-const PATIENCE_MS = 60_000;
-
 /** Failed calls of the server are repeated, and shown. */
 export function retryShown(job: RunningJob): RetryOptions {
   return {
-    maxElapsedMs: PATIENCE_MS,
+    maxElapsedMs: job.context.serverPatienceMs,
     onRetry: ({ error }) => job.troubleSoon(`Error: ${describe(error)}; it is tried again`),
   };
 }
