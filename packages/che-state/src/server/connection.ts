@@ -1,5 +1,4 @@
 /** Where backups of Che are kept, ready to be opened. */
-import { lookup } from 'node:dns/promises';
 import { EngineError } from 'restic-engine';
 import type { Backend, HttpOptions, S3Credentials } from 'restic-engine';
 import type { ClusterCall } from '../cluster/cluster.ts';
@@ -74,20 +73,8 @@ function needed<T>(value: T | undefined, what: string): T {
 }
 
 async function openRest(address: RestAddress, login: Login | undefined, http: HttpOptions): Promise<Backend> {
-  if (/\.svc(?:\.|$)/.test(address.hostname)) await needService(address.hostname);
   const { restBackend } = await import('restic-engine');
   return restBackend({ url: restUrl(address), ...login, http });
-}
-
-/** Names of services mean nothing outside of their cluster; trying again and again would not change that. */
-async function needService(hostname: string): Promise<void> {
-  try {
-    await lookup(hostname);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOTFOUND')) return;
-    const message = `the backup server ${hostname} can be reached only from inside of its cluster`;
-    throw new EngineError('unsupported', message, { hostname }, { cause: error });
-  }
 }
 
 async function openS3(address: S3Address, credentials: S3Credentials, http: HttpOptions): Promise<Backend> {

@@ -55,7 +55,9 @@ function storedForm({ address, secrets }: UrlServer): StoredForm {
     case 'rest': {
       const { protocol, hostname, port, repositoryPath } = address;
       const { login } = secrets;
-      const rest = { protocol, hostname, port, repositoryPath, repositoryPasswordSecretRef };
+      // Older APIs refuse empty text where a pattern is given.
+      const path = repositoryPath === '' ? {} : { repositoryPath };
+      const rest = { protocol, hostname, port, ...path, repositoryPasswordSecretRef };
       if (login === undefined) return { spec: { rest }, secret: undefined };
       const texts = { [KEYS.username]: login.username, [KEYS.userPassword]: login.password };
       return { spec: { rest: { ...rest, credentialsSecretRef: SECRETS.rest } }, secret: { name: SECRETS.rest, texts } };
