@@ -92,7 +92,7 @@ const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
 /** An error of a socket or of TLS. Its message is not repeated: it may hold headers or what was received. */
 export function connectionError(subject: string, error: unknown): EngineError {
   const code = textAt(error, 'code') ?? '';
-  if (/ALERT/.test(code)) {
+  if (/ALERT_(\w*CERTIFICATE|UNKNOWN_CA|HANDSHAKE)/.test(code)) {
     return new EngineError('unauthorized', `cannot ${subject}: the API does not accept the client's certificate`, {
       cause: code,
     });

@@ -4,7 +4,7 @@ import type { Cluster, ClusterCall } from '../cluster/cluster.ts';
 import { refOf } from '../cluster/paths.ts';
 import { SUBSCRIPTION } from '../objects/kinds.ts';
 import type { KubeObject } from '../objects/object.ts';
-import { findChange } from './change.ts';
+import { findChange, forgetChange } from './change.ts';
 import { applyManifests } from './manifests.ts';
 import { findOperator, versionOf } from './operator.ts';
 import { type Known, subscribeTo } from './subscribe.ts';
@@ -57,7 +57,7 @@ export async function bringOperator(cluster: Cluster, options: BringOptions): Pr
   const operator = await findOperator(cluster, [home, namespace], { signal });
   const runs = operator !== undefined && versionOf(operator) === version;
   const by = home === undefined ? 'manifests' : 'olm';
-  if (runs && known.begun === undefined) return { version, by, changed: false };
+  if (runs && !(await isUnderWay(cluster, known, { signal }))) return { version, by, changed: false };
   if (home !== undefined) await subscribeTo(cluster, known, options);
   else if (manifests !== undefined) await applyManifests(cluster, manifests, operator, options);
   else {
@@ -78,4 +78,12 @@ async function whatIsKnown(
   if (begun === undefined) return { begun, subscription: await findSubscriptionObject(cluster, options) };
   const { signal } = options;
   return { begun, subscription: await cluster.get(refOf(SUBSCRIPTION, begun.subscription), { signal }) };
+}
+
+/** A change that was noted, and has not removed anything yet, is forgotten. */
+async function isUnderWay(cluster: Cluster, { begun, subscription }: Known, call: ClusterCall): Promise<boolean> {
+  if (begun === undefined) return false;
+  if (subscription?.metadata.uid !== begun.replaces) return true;
+  await forgetChange(cluster, begun, call);
+  return false;
 }

@@ -36,8 +36,9 @@ export async function subscribeTo(cluster: Cluster, known: Known, options: Bring
     await cluster.remove(ref, { uid: change.replaces, signal });
     await gone(cluster, ref, change.replaces, deadline, call);
   }
-  await removeOthers(cluster, change, deadline, { call, onProgress });
-  if ((await cluster.get(ref, call)) === undefined) {
+  const isThere = (await cluster.get(ref, call)) !== undefined;
+  await removeVersions(cluster, change, isThere, deadline, { call, onProgress });
+  if (!isThere) {
     onProgress({ step: 'create-subscription' });
     await createAnew(cluster, change.subscription, call);
   }
@@ -72,10 +73,14 @@ async function createAnew(cluster: Cluster, subscription: KubeObject, call: Clus
   }
 }
 
-/** OLM installs no version beside another one. */
-async function removeOthers(
+/**
+ * OLM installs nothing beside a version that no Subscription has installed, be it the wanted one. That is kept only when
+ * the new Subscription is there, which may have installed it.
+ */
+async function removeVersions(
   cluster: Cluster,
   { subscription }: OperatorChange,
+  keepWanted: boolean,
   deadline: Deadline,
   { call, onProgress }: { readonly call: ClusterCall; readonly onProgress: Report },
 ): Promise<void> {
@@ -84,7 +89,7 @@ async function removeOthers(
   for await (const { metadata } of cluster.list(CLUSTER_SERVICE_VERSION, { namespace, ...call })) {
     const { name, uid } = metadata;
     const isOurs = splitCsv(name)?.prefix === csvPrefix && metadata.labels?.[COPIED] === undefined;
-    if (!isOurs || name === wanted) continue;
+    if (!isOurs || (keepWanted && name === wanted)) continue;
     onProgress({ step: 'remove-csv', csv: name });
     const ref = { kind: CLUSTER_SERVICE_VERSION, namespace, name };
     await cluster.remove(ref, { uid, ...call });

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from 'restic-engine';
 import { describe, expect, it } from 'vitest';
@@ -52,8 +52,10 @@ describe.concurrent('a command in a pod', () => {
       await client.send(1, 'two');
       await client.exit(3);
     });
-    const running = await server.cluster.exec({ ...command, container: 'db' });
+    const { signal } = new AbortController();
+    const running = await server.cluster.exec({ ...command, container: 'db', signal });
     expect(await outcome(running)).toEqual(['one two', '3 warning']);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
     expect(server.requests).toEqual([
       'GET /api/v1/namespaces/che/pods/postgres-0/exec?stdout=true&stderr=true&container=db&command=pg_dump&command=-d&command=che+%26+co',
     ]);
@@ -103,6 +105,8 @@ describe.concurrent('a command in a pod', () => {
 
   it('has not ended when the connection has, whatever it said before', async () => {
     const dump = message(1, 'half a dump');
+    // Whoever does not keep to the rules is not believed afterwards.
+    const good = [message(3, JSON.stringify(exitStatus(0))), frame(8, Buffer.alloc(0))];
     const cases: Readonly<Record<string, readonly Uint8Array[]>> = {
       'without a word': [dump],
       'with a goodbye': [dump, frame(8, Buffer.from([0x03, 0xe8]))],
@@ -112,10 +116,10 @@ describe.concurrent('a command in a pod', () => {
         dump,
         message(3, JSON.stringify(statusOf(500, 'InternalError', 'oh "secret"'))),
       ],
-      'with a frame of no kind': [dump, Buffer.from([0x83, 0x00])],
-      'with compression': [dump, Buffer.from([0xc2, 0x01, 0x00])],
-      'with a continuation of nothing': [dump, frame(0, Buffer.from('x'))],
-      'with a new message in a fragmented one': [frame(2, Buffer.from('\u0001ab'), false), dump],
+      'with a frame of no kind': [dump, Buffer.from([0x83, 0x00]), ...good],
+      'with compression': [dump, Buffer.from([0xc2, 0x01, 0x00]), ...good],
+      'with a continuation of nothing': [dump, frame(0, Buffer.from('x')), ...good],
+      'with a new message in a fragmented one': [frame(2, Buffer.from('\u0001ab'), false), dump, ...good],
     };
     for (const [how, pieces] of Object.entries(cases)) {
       await using server = await start(says(...pieces));
