@@ -43,9 +43,13 @@ await describeWithPeers(['postgresql', 'kube-apiserver', 'etcd', 'kubectl'], 'da
   afterAll(() => running.disposeAsync());
 
   /** A database with a row of each kind of trouble, and `rows` more. */
-  async function makeDatabase(rows = 1000): Promise<void> {
+  async function makeDatabase(rows = 1000, locale = ''): Promise<void> {
     const name = quoted(NAME);
-    await postgres.sql('postgres', `DROP DATABASE IF EXISTS ${name}`, `CREATE DATABASE ${name} OWNER ${quoted(USER)}`);
+    await postgres.sql(
+      'postgres',
+      `DROP DATABASE IF EXISTS ${name}`,
+      `CREATE DATABASE ${name} OWNER ${quoted(USER)} ${locale}`,
+    );
     await postgres.sql(
       NAME,
       `SET ROLE ${quoted(USER)}`,
@@ -98,7 +102,7 @@ await describeWithPeers(['postgresql', 'kube-apiserver', 'etcd', 'kubectl'], 'da
   const properties = (): Promise<string> =>
     postgres.sql(
       'postgres',
-      `SELECT pg_get_userbyid(datdba), datacl, datconnlimit, datcollate, setconfig FROM pg_database
+      `SELECT pg_get_userbyid(datdba), datacl, datconnlimit, datcollate, daticulocale, setconfig FROM pg_database
         LEFT JOIN pg_db_role_setting ON setdatabase = pg_database.oid WHERE datname = '${NAME.replaceAll("'", "''")}'`,
     );
 
@@ -129,7 +133,7 @@ await describeWithPeers(['postgresql', 'kube-apiserver', 'etcd', 'kubectl'], 'da
 
   describe('over the network', () => {
     it('come back with everything that they are, while others are connected and connect again', async () => {
-      await makeDatabase(60_000);
+      await makeDatabase(60_000, `TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de'`);
       const name = quoted(NAME);
       await postgres.sql(
         'postgres',

@@ -85,7 +85,9 @@ class Loading {
       const value: unknown = Reflect.get(Object(answer), key);
       return typeof value === 'string' ? value : undefined;
     };
-    return { owner: text('owner'), encoding: text('encoding'), collate: text('collate'), ctype: text('ctype') };
+    const [provider, locale] = [text('provider'), text('locale')];
+    const [collate, ctype] = [text('collate'), text('ctype')];
+    return { owner: text('owner'), encoding: text('encoding'), collate, ctype, provider, locale };
   }
 
   async removeLeftovers(): Promise<void> {

@@ -21,6 +21,9 @@ export interface DatabaseServer {
   readonly caCertificates?: string | undefined;
 }
 
+/** In seconds: how long to wait for a connection, and for a sign of life on one that is silent. */
+const PATIENCE = { connect_timeout: '30', keepalives_idle: '60', keepalives_interval: '10', keepalives_count: '6' };
+
 /** The password is in a file that nobody else may read, in a folder that goes with the client. */
 export async function networkClient(server: DatabaseServer): Promise<DatabaseClient> {
   const { host, port, user, password, tls, caCertificates } = server;
@@ -34,7 +37,7 @@ export async function networkClient(server: DatabaseServer): Promise<DatabaseCli
     await writeFile(passfile, `*:*:*:*:${password.replaceAll(/[\\:]/g, '\\$&')}\n`, { mode: 0o600, flag: 'wx' });
     const sslrootcert = caCertificates === undefined ? undefined : join(folder, 'ca.pem');
     if (sslrootcert !== undefined) await writeFile(sslrootcert, caCertificates ?? '', { mode: 0o600, flag: 'wx' });
-    const place = { host, port, user, passfile, sslmode: tls, sslrootcert, connect_timeout: '30' };
+    const place = { host, port, user, passfile, sslmode: tls, sslrootcert, ...PATIENCE };
     return {
       connection: (database) => connectionString({ dbname: database, ...place }),
       run: startProgram,

@@ -21,12 +21,13 @@ function temporaryPrefix(database: string, kind: 'restore' | 'replaced'): string
   return start + rest;
 }
 
-/** JSON: the owner, encoding and locale of a database; no row where there is none. */
+/** JSON: the owner, encoding and locale of a database; no row where there is none. What older servers lack is null. */
 export function describeDatabase(database: string): string {
   return `SELECT pg_catalog.json_build_object(
     'owner', pg_catalog.pg_get_userbyid(datdba), 'encoding', pg_catalog.pg_encoding_to_char(encoding),
-    'collate', datcollate, 'ctype', datctype)
-  FROM pg_catalog.pg_database WHERE datname = ${literal(database)}`;
+    'collate', datcollate, 'ctype', datctype, 'provider', pg_catalog.to_json(d)->>'datlocprovider',
+    'locale', COALESCE(pg_catalog.to_json(d)->>'datlocale', pg_catalog.to_json(d)->>'daticulocale'))
+  FROM pg_catalog.pg_database AS d WHERE datname = ${literal(database)}`;
 }
 
 /** JSON: names that loads which died have left behind; those of loads that run have somebody connected. */
@@ -47,15 +48,22 @@ export interface DatabaseShape {
   readonly encoding?: string | undefined;
   readonly collate?: string | undefined;
   readonly ctype?: string | undefined;
+  /** `i`: ICU, `b`: PostgreSQL's own; others need no `locale`. */
+  readonly provider?: string | undefined;
+  readonly locale?: string | undefined;
 }
 
-export function createDatabase(name: string, { owner, encoding, collate, ctype }: DatabaseShape): string {
+export function createDatabase(name: string, shape: DatabaseShape): string {
+  const { owner, encoding, collate, ctype, provider, locale } = shape;
+  const [providerName, localeName] = provider === 'i' ? ['icu', 'ICU_LOCALE'] : ['builtin', 'BUILTIN_LOCALE'];
+  const hasProvider = (provider === 'i' || provider === 'b') && locale !== undefined;
   const parts = [
     `CREATE DATABASE ${identifier(name)} TEMPLATE template0`,
     ...(owner === undefined ? [] : [`OWNER ${identifier(owner)}`]),
     ...(encoding === undefined ? [] : [`ENCODING ${literal(encoding)}`]),
     ...(collate === undefined ? [] : [`LC_COLLATE ${literal(collate)}`]),
     ...(ctype === undefined ? [] : [`LC_CTYPE ${literal(ctype)}`]),
+    ...(hasProvider ? [`LOCALE_PROVIDER ${providerName} ${localeName} ${literal(locale)}`] : []),
   ];
   return parts.join(' ');
 }

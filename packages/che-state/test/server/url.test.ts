@@ -95,6 +95,7 @@ describe('a repository URL', () => {
     'rest:user:@host/path',
     'rest::password@host/path',
     'rest:https://user:pass/word@host/path',
+    'rest:https://user:123/word@host/path',
     'rest:https://user:100%@host/path',
     'rest:https://host/a?b=c',
     'rest:https://host/a#b',
