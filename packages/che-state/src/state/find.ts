@@ -90,9 +90,8 @@ export async function findState(
 /** undefined for a snapshot of something else. */
 export function entryOf(snapshot: SnapshotEntry): StateEntry | undefined {
   const { tags = [], paths } = snapshot;
-  const isOurs = tags.includes(STATE_TAG);
-  const isOld = !isOurs && paths.includes(OLD_PATH);
-  if (!isOurs && !isOld) return undefined;
+  const isOld = paths.includes(OLD_PATH);
+  if (!isOld && !tags.includes(STATE_TAG)) return undefined;
   const valueOf = (name: string): string | undefined =>
     tags.find((tag) => tag.startsWith(`${name}:`))?.slice(name.length + 1);
   const reason = valueOf('reason');

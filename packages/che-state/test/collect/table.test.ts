@@ -294,6 +294,13 @@ describe.each<[string, Installation, Place, Kind, readonly Row[]]>([
     ],
   ],
   [
+    'certificates of older Che on Kubernetes',
+    { ...V1, infrastructure: 'Kubernetes' },
+    'che',
+    kinds.CONFIG_MAP,
+    [['A', 'ca-certs', { labels: `${CHE},${COMPONENT}=ca-bundle` }]],
+  ],
+  [
     'roles named by older Che',
     V1,
     'cluster',

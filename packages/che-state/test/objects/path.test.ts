@@ -96,7 +96,7 @@ describe('where objects are in a backup', () => {
   it('has dumps of databases beside them', () => {
     expect(databasePath('dbche')).toBe('db/dbche.sql');
     expect(databaseAt('db/dbche.sql')).toBe('dbche');
-    for (const path of ['db/.sql', 'db/a/b.sql', 'db/a', 'dbs/a.sql']) {
+    for (const path of ['db/.sql', 'db/a.sql/b.sql', 'db/a', 'dbs/a.sql']) {
       expect(databaseAt(path)).toBeUndefined();
     }
   });
