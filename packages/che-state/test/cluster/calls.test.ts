@@ -141,6 +141,11 @@ describe('what is not there', () => {
     expect(await codeOf(Array.fromAsync(other.cluster.list(SECRET)))).toBe('not-found');
     expect(await codeOf(other.cluster.serves(SECRET))).toBe('not-found');
 
+    await using friendly = await startStandIn((request, response) =>
+      answer(response, request.url === '/apis' ? 200 : 404, {}),
+    );
+    expect(await codeOf(friendly.cluster.get(ref))).toBe('not-found');
+
     await using served = await startStandIn((request, response) => {
       if (request.url === '/api/v1') answer(response, 200, CORE);
       else response.writeHead(404).end('404 page not found');
