@@ -17,8 +17,6 @@ import type { SavedDatabase, SavedObject, SavedState } from './state.ts';
 
 /** More files than any installation has. */
 const MAX_FILES = 1_000_000;
-/** Bytes of YAML that are kept: what is proven readable first is read again when it is applied. */
-const KEPT_BYTES = 32 * 2 ** 20;
 /** Where the old operator's files are, if not at the top. */
 const OLD_FOLDER = '/tmp/che-backup-data';
 
@@ -103,19 +101,17 @@ async function listFiles(indexed: IndexedRepository, tree: string, call: Cluster
   return files;
 }
 
-/** Reads files, and keeps those of the last ones that are short. */
+/** Reads files. */
 class StateFiles {
   readonly nodes: ReadonlyMap<string, Node>;
   readonly #indexed: IndexedRepository;
-  readonly #kept = new Map<string, string>();
-  #keptBytes = 0;
 
   constructor(indexed: IndexedRepository, nodes: ReadonlyMap<string, Node>) {
     this.#indexed = indexed;
     this.nodes = nodes;
   }
 
-  /** What is read along with a long file would not be used again; what lies beside a short one will be. */
+  /** With short ones comes what lies near them, which is kept for a while: others follow, and they are read again. */
   stream(path: string, { signal }: ClusterCall, isShort = false): AsyncIterable<Uint8Array> {
     const node = this.nodes.get(path);
     if (node === undefined) throw missing(path);
@@ -138,8 +134,6 @@ class StateFiles {
   }
 
   async text(path: string, call: ClusterCall): Promise<string> {
-    const kept = this.#kept.get(path);
-    if (kept !== undefined) return kept;
     const decoder = new TextDecoder('utf-8', { fatal: true });
     let text = '';
     let length = 0;
@@ -148,19 +142,7 @@ class StateFiles {
       if (length > MAX_YAML_BYTES) throw new EngineError('too-large', `too much YAML for an object: ${path}`, { path });
       text += decoded(path, () => decoder.decode(piece, { stream: true }));
     }
-    text += decoded(path, () => decoder.decode());
-    this.#keep(path, text);
-    return text;
-  }
-
-  #keep(path: string, text: string): void {
-    this.#kept.set(path, text);
-    this.#keptBytes += text.length;
-    for (const [oldest, { length }] of this.#kept) {
-      if (this.#keptBytes <= KEPT_BYTES) break;
-      this.#kept.delete(oldest);
-      this.#keptBytes -= length;
-    }
+    return text + decoded(path, () => decoder.decode());
   }
 }
 

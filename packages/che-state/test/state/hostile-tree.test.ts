@@ -14,6 +14,8 @@ interface Entry {
   /** A tree that is stored already. */
   readonly subtree?: string;
   readonly size?: number;
+  /** How often the content follows itself. */
+  readonly times?: number;
 }
 
 const TIME = '2026-01-01T00:00:00Z';
@@ -30,10 +32,11 @@ async function stored(repository: Repository, make: (save: Save) => Promise<stri
   const tree = await withUpload(indexed, {}, async (upload) => {
     const save: Save = async (entries) => {
       const nodes: Node[] = [];
-      for (const { name, type, content, children, subtree, size } of entries) {
+      for (const { name, type, content, children, subtree, size, times = 1 } of entries) {
         const isFolder = children !== undefined || subtree !== undefined;
         const bytes = new TextEncoder().encode(content ?? '');
-        const blobs = isFolder || content === undefined ? [] : [(await upload.save('data', bytes)).id];
+        const blob = isFolder || content === undefined ? undefined : (await upload.save('data', bytes)).id;
+        const blobs = blob === undefined ? [] : Array.from({ length: times }, () => blob);
         nodes.push({
           name,
           type: type ?? (isFolder ? 'dir' : 'file'),
@@ -87,6 +90,17 @@ describe('a tree that no backup makes', () => {
       return save([...FILES, { name: 'objects', subtree }]);
     });
     expect(await codeOf(openState(repository, id))).toBe('corrupt');
+  });
+
+  it('is not read on when a file has more than any object', async () => {
+    let loads = 0;
+    await using repository = await makeRepository(() => void loads++);
+    // 4 GiB, of one blob.
+    const endless = { name: 'a.yaml', content: `# ${'x'.repeat(2 ** 22)}\n`, times: 1024 };
+    const id = await stored(repository, (save) => save([...FILES, { name: 'secrets', children: [endless] }]));
+    const state = await openState(repository, id);
+    expect(await codeOf(state.read(state.objects[0]!))).toBe('too-large');
+    expect(loads).toBeLessThan(30);
   });
 
   it('is read to its true size, whatever it says of that', async () => {

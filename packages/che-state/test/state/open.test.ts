@@ -151,7 +151,7 @@ describe('a damaged or hostile backup', () => {
     ['a list', '- a\n', 'corrupt'],
     ['nothing', '', 'corrupt'],
     ['references', `a: &a [1]\nb: *a\n${secret('a')}`, 'corrupt'],
-    ['no text', new Uint8Array([0xc3, 0x28]), 'corrupt'],
+    ['no text', Buffer.from(secret('a').replace('dmFs', '\xff'), 'latin1'), 'corrupt'],
     ['too much', `# ${'x'.repeat(9 * 2 ** 20)}\n${secret('a')}`, 'too-large'],
   ])(
     '%s where there should be an object is refused when it is read, without its content',
