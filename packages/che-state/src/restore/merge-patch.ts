@@ -11,19 +11,20 @@ const isFields = (value: unknown): value is Fields =>
  * whole. Null values within `to` cannot be said in such a patch: they count as missing.
  */
 export function mergePatch(from: Fields, to: Fields): Fields | undefined {
-  const patch: Record<string, unknown> = {};
+  const patch = new Map<string, unknown>();
   for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) {
-    const before = from[name] ?? undefined;
-    const after = to[name] ?? undefined;
+    const before = fieldOf(from, name);
+    const after = fieldOf(to, name);
     if (isDeepStrictEqual(before, after)) continue;
-    if (after === undefined) patch[name] = null;
-    else if (isFields(after) && isFields(before)) {
-      const inner = mergePatch(before, after);
-      if (inner !== undefined) patch[name] = inner;
-    } else patch[name] = after;
+    const inner = isFields(after) && isFields(before) ? mergePatch(before, after) : (after ?? null);
+    if (inner !== undefined) patch.set(name, inner);
   }
-  return Object.keys(patch).length === 0 ? undefined : patch;
+  return patch.size === 0 ? undefined : Object.fromEntries(patch);
 }
+
+/** Names of fields are anything, also those that every object of JavaScript has. */
+const fieldOf = (fields: Fields, name: string): unknown =>
+  Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined;
 
 /** The names of the fields that a patch changes, such as `spec.started`: never what they contain. */
 export function changedFields(patch: Fields, prefix = ''): readonly string[] {

@@ -73,10 +73,21 @@ function parseSelector(text: string): Selector {
 /** A namespace is in itself. */
 const namespaceOf = (ref: ObjectRef): string => ref.namespace ?? (ref.kind.kind === 'Namespace' ? ref.name : '');
 
+/** Between the first and the last part each is looked for once, from left to right, so that no pattern takes long. */
 function glob(pattern: string): (name: string) => boolean {
-  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
-  const expression = new RegExp(`^${parts.join('.*')}$`, 's');
-  return (name) => expression.test(name);
+  const [first = '', ...others] = pattern.split('*');
+  const last = others.pop();
+  if (last === undefined) return (name) => name === pattern;
+  return (name) => {
+    if (!name.startsWith(first) || !name.endsWith(last)) return false;
+    let from = first.length;
+    for (const part of others) {
+      const at = name.indexOf(part, from);
+      if (at < 0) return false;
+      from = at + part.length;
+    }
+    return from <= name.length - last.length;
+  };
 }
 
 function notUnderstood(selector: string): EngineError {
