@@ -125,7 +125,10 @@ export function startOlm(api: Api, { versions, prefix = 'eclipse-che', failing =
     const { installedCSV } = fields(subscription.status);
     if (installedCSV === undefined) {
       const starting = (fields(subscription.spec)['startingCSV'] as string | undefined) ?? csvOf(versions.at(-1)!);
-      const isHere = ({ metadata }: KubeObject) => metadata.namespace === namespace && metadata.name.startsWith(prefix);
+      const isHere = ({ metadata }: KubeObject) =>
+        metadata.namespace === namespace &&
+        metadata.name.startsWith(prefix) &&
+        metadata.labels?.['olm.copiedFrom'] === undefined;
       // OLM does not resolve a Subscription beside a CSV that none has installed.
       if (mine.length === 0 && !csvs.some(isHere)) await plan(subscription, starting);
       return;
