@@ -243,7 +243,7 @@ export class ScriptLexer {
       if (this.#text.length <= COMPLETE.length) this.#text += String.fromCharCode(byte);
       return;
     }
-    if (this.#text === COMPLETE && this.#statement.isEmpty) this.#complete = true;
+    if (this.#text === COMPLETE) this.#complete = true;
     this.#state = 'sql';
     this.#previous = byte;
   }

@@ -72,6 +72,9 @@ describe('a dump for psql', () => {
     ['SELECT 1\n\\restrict a', 2],
     ["E'a' 'b\\'", 1],
     ["U&'a\\'", 1],
+    ["1e'a\\'", 1],
+    ['SELECT $ab$ $a$ab$ \\! id', 1],
+    ['create function f begin select case when true then 1 end; COPY t FROM stdin;\n\\! id', 2],
     ['SELECT 1\0', 1],
     ['COPY t TO stdout;', 1],
     ['COPY t FROM stdin WITH (FORMAT csv);', 1],
@@ -85,6 +88,19 @@ describe('a dump for psql', () => {
     [`$${'a'.repeat(400)}`, 1],
   ])('has no commands for psql, nor what versions disagree about: %j', (script, line) => {
     expect(() => read(`${script}\n`)).toThrow(expect.objectContaining({ code: 'database', context: { line } }));
+  });
+
+  it('may have names that mean something elsewhere', () => {
+    const script = 'CREATE FUNCTION f(begin int) RETURNS int AS $$1$$;\nCOPY t (begin) FROM stdin;\n\\N\n\\.\n';
+    expect(read(script).text).toBe(script);
+  });
+
+  it('is not loaded by halves', async () => {
+    async function* half(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(DUMP.slice(0, 200));
+    }
+    const reading = Array.fromAsync(scriptOf(half(), true).input);
+    await expect(reading).rejects.toMatchObject({ code: 'database', message: expect.stringContaining('breaks off') });
   });
 
   it('is restricted by a word that nobody can know, and proves that it was read to its end', async () => {

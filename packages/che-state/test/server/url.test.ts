@@ -127,6 +127,10 @@ describe('a repository URL', () => {
     expect(() => parseServerUrl(url)).toThrow(expect.objectContaining({ code: 'bad-request' }));
   });
 
+  it('is refused with a hint where keys are in it', () => {
+    expect(() => parseServerUrl('s3:https://key:canary@host/bucket')).toThrow(/keys do not belong into it/);
+  });
+
   const host = fc.constantFrom('host', 'a.b-c.example', '10.0.0.1', '[::1]', '[fd00::1:2]');
   const port = fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined });
   const path = fc
