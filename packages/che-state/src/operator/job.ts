@@ -74,7 +74,7 @@ async function accept(context: OperatorContext, { noun }: JobKind, writer: Statu
   const fields = {
     state: 'InProgress',
     stage: status.stage ?? WAITING,
-    message: `${noun} is in progress since ${started}`,
+    message: inProgress(noun, started),
     startTime: started,
     acceptedSpec: writer.object.spec ?? {},
     observedGeneration: writer.object.metadata.generation,
@@ -82,6 +82,8 @@ async function accept(context: OperatorContext, { noun }: JobKind, writer: Statu
   await writer.write(fields, [complete('False', 'InProgress', 'it is being done')], { signal });
   await tell(context, writer.object, { type: 'Normal', reason: `${noun}Started`, message: `${noun} has begun` });
 }
+
+const inProgress = (noun: string, since: string): string => `${noun} is in progress since ${since}`;
 
 async function noteEdits(context: OperatorContext, writer: StatusWriter): Promise<void> {
   const { acceptedSpec, conditions } = readJobStatus(writer.object);
@@ -104,20 +106,22 @@ async function runJob(
   writer: StatusWriter,
 ): Promise<Outcome> {
   const progress = new Progress(context, writer);
+  // What went wrong last time is shown until it goes on.
+  const message = inProgress(job.noun, readJobStatus(writer.object).startTime ?? '');
   const running: RunningJob = {
     context,
     namespace,
     object: { ...writer.object, spec: readJobStatus(writer.object).acceptedSpec ?? {} },
     signal: context.signal,
-    stage: (text, fields = {}) => progress.write({ ...fields, stage: text }),
+    stage: (text, fields = {}) => progress.write({ message, ...fields, stage: text }),
     stageSoon: (text) => progress.soon({ stage: text }),
-    troubleSoon: (message) => progress.soon({ message }),
+    troubleSoon: (trouble) => progress.soon({ message: trouble }),
   };
   try {
     throwIfAborted(context.signal);
-    const { fields, message } = await job.work(running);
+    const { fields, message: said } = await job.work(running);
     await progress.settled();
-    await succeed(context, job, writer, fields, message);
+    await succeed(context, job, writer, fields, said);
     return DONE;
   } catch (error) {
     await progress.settled();

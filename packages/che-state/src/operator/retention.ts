@@ -18,13 +18,19 @@ const WEEK_MS = 7 * 86_400_000;
 /** Others may hold locks, a backup from the command line for one. */
 const LOCK_PATIENCE_MS = 30_000;
 
-/** Resolves to the number of snapshots that are gone, and whether was pruned. */
+export interface Retained {
+  /** Snapshots that are gone. */
+  readonly removed: number;
+  readonly pruned: boolean;
+}
+
+/** Applies a policy. Rejects as opening the repository, `forget` and `prune` do. */
 export async function retain(
   context: OperatorContext,
   namespace: string,
   configuration: string,
   policy: Retention,
-): Promise<{ readonly removed: number; readonly pruned: boolean }> {
+): Promise<Retained> {
   const { cluster, signal } = context;
   const server = await serverFromConfiguration(cluster, configuration, { namespace, signal });
   const host = hostOf({ namespace, clusterUid: await clusterUidOf(cluster, { signal }) });

@@ -2,7 +2,7 @@
 import { EngineError } from 'restic-engine';
 import type { Cluster } from '../cluster/cluster.ts';
 import { BACKUP_SCHEDULE, CHE_CLUSTER_V1, CHE_CLUSTER_V2, CLUSTER_BACKUP, CLUSTER_RESTORE } from '../objects/kinds.ts';
-import type { Kind } from '../objects/object.ts';
+import type { Kind, KubeObject } from '../objects/object.ts';
 import { SCHEDULE_LABEL } from '../resources/backup.ts';
 import { reconcileBackup } from './backup.ts';
 import type { OperatorContext, Reconcile, Tallies } from './context.ts';
@@ -14,6 +14,7 @@ import { renderMetrics, Tally } from './metrics.ts';
 import { describeOperator } from './numbers.ts';
 import type { OperatorLog, OperatorOptions } from './options.ts';
 import { type Outcome, WorkQueue } from './queue.ts';
+import { reconcilePolicy } from './policy.ts';
 import { reconcileRestore } from './restore.ts';
 import { reconcileSchedule } from './schedule.ts';
 import { ObjectStore } from './store.ts';
@@ -130,10 +131,14 @@ function contextOf(
   };
 }
 
+/** Policies of schedules, which are applied on their own: a server that is away keeps no backup from beginning. */
+const POLICIES = 'policies';
+
 const RECONCILERS: Readonly<Record<string, Reconcile>> = {
   [CLUSTER_BACKUP.plural]: reconcileBackup,
   [CLUSTER_RESTORE.plural]: reconcileRestore,
   [BACKUP_SCHEDULE.plural]: reconcileSchedule,
+  [POLICIES]: reconcilePolicy,
   [CHE_CLUSTER_V2.plural]: reconcileUpdate,
 };
 
@@ -175,16 +180,24 @@ function storeOf(
     namespace,
     resyncMs: RELIST_MS,
     signal,
-    onChange: ({ metadata }) => {
+    onChange: (object) => {
+      const { metadata } = object;
       const home = metadata.namespace ?? '';
       queue.add(`${kind.plural}/${home}/${metadata.name}`);
-      const schedule = metadata.ownerReferences?.find((owner) => owner.kind === BACKUP_SCHEDULE.kind);
-      if (metadata.labels?.[SCHEDULE_LABEL] !== undefined && schedule !== undefined) {
-        queue.add(`${BACKUP_SCHEDULE.plural}/${home}/${schedule.name}`);
-      }
+      const schedule = scheduleOf(kind, object);
+      if (schedule === undefined) return;
+      queue.add(`${BACKUP_SCHEDULE.plural}/${home}/${schedule}`);
+      queue.add(`${POLICIES}/${home}/${schedule}`);
     },
     onFailure: (error) => logFailure(log, `${kind.plural} cannot be watched`, error),
   });
+}
+
+/** Itself, or the one that made a backup. */
+function scheduleOf(kind: Kind, { metadata }: KubeObject): string | undefined {
+  if (kind === BACKUP_SCHEDULE) return metadata.name;
+  if (metadata.labels?.[SCHEDULE_LABEL] === undefined) return undefined;
+  return metadata.ownerReferences?.find((owner) => owner.kind === BACKUP_SCHEDULE.kind)?.name;
 }
 
 function logFailure(log: (entry: OperatorLog) => void, what: string, error: unknown): void {
