@@ -19,7 +19,7 @@ export type Password = string | Uint8Array;
 
 export interface PasswordOptions {
   readonly signal: AbortSignal;
-  /** The flag that allows empty passwords. @default '--insecure-no-password' */
+  /** The flag that allows empty passwords, '' where none does. @default '--insecure-no-password' */
   readonly emptyFlag?: string;
 }
 
@@ -46,6 +46,7 @@ export async function resolvePassword(
 /** Throws for an empty password. */
 export function refuseEmpty<P extends Password>(password: P, emptyFlag: string): P {
   if (password.length > 0) return password;
+  if (emptyFlag === '') throw new Fatal('the password is empty');
   throw new Fatal(`an empty password is not allowed by default. Pass the flag \`${emptyFlag}\` to disable this check`);
 }
 
