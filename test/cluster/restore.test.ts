@@ -353,12 +353,12 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
       const watched: Cluster = {
         ...cluster,
         as: (user) => {
-          users.push(user.name);
+          users.push(`${user.name} ${user.uid}`);
           return cluster.as(user);
         },
       };
       const result = await restoreAll(watched, backup, { impersonate: true });
-      expect(users.toSorted()).toEqual(['user1', 'user2']);
+      expect(users.toSorted()).toEqual(['user1 uid-of-user1-che', 'user2 uid-of-user2-che']);
       expect(result.differences).toEqual([
         expect.objectContaining({ ref: expect.objectContaining({ namespace: 'user2-che' }), fields: [] }),
       ]);

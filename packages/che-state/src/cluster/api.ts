@@ -64,6 +64,8 @@ class Failed extends Error {
 /** A user whom the API is asked to take this one for. */
 export interface Impersonated {
   readonly name: string;
+  /** What webhooks take the user for; servers before 1.22 know none. */
+  readonly uid?: string | undefined;
   readonly groups?: readonly string[] | undefined;
 }
 
@@ -142,6 +144,7 @@ export class Api {
       ...options.headers,
       ...(sent === undefined ? {} : { 'Content-Type': contentType, 'Content-Length': sent.length }),
       ...(this.#user === undefined ? {} : { 'Impersonate-User': this.#user.name }),
+      ...(this.#user?.uid === undefined ? {} : { 'Impersonate-Uid': this.#user.uid }),
       ...(this.#user?.groups?.length ? { 'Impersonate-Group': [...this.#user.groups] } : {}),
       ...request.headers,
     };

@@ -119,6 +119,6 @@ function typed(kind: Kind, object: KubeObject): KubeObject {
 }
 
 function checked(user: Impersonated): Impersonated {
-  if ([user.name, ...(user.groups ?? [])].every((name) => PRINTABLE.test(name))) return user;
+  if ([user.name, user.uid ?? 'none', ...(user.groups ?? [])].every((name) => PRINTABLE.test(name))) return user;
   throw new EngineError('bad-request', 'a user with such a name cannot be impersonated', { user: user.name });
 }

@@ -122,5 +122,10 @@ export interface Cluster extends AsyncDisposable {
   watch(kind: Kind, options?: WatchOptions): AsyncIterable<WatchEvent>;
   exec(options: ExecOptions): Promise<RunningCommand>;
   /** The same cluster seen as another user, who is impersonated. It is disposed of with this one. */
-  as(user: { readonly name: string; readonly groups?: readonly string[] | undefined }): Cluster;
+  as(user: {
+    readonly name: string;
+    /** As the API knows the user; webhooks see it. */
+    readonly uid?: string | undefined;
+    readonly groups?: readonly string[] | undefined;
+  }): Cluster;
 }

@@ -8,6 +8,7 @@ import type { KubeObject } from '../objects/object.ts';
 import { keyOf } from './live.ts';
 import type { RestoreWork } from './work.ts';
 
+const CREATOR_LABEL = 'controller.devfile.io/creator';
 const USER_ANNOTATION = 'che.eclipse.org/username';
 const RESTRICTED_ANNOTATION = 'controller.devfile.io/restricted-access';
 
@@ -35,15 +36,21 @@ async function userOf({ cluster, impersonate, signal }: RestoreWork, namespace: 
 
 /** A user who may not create workspaces there any more gets his back all the same. */
 async function createAs(
-  { cluster, signal }: RestoreWork,
-  user: string | undefined,
+  { cluster, plan, signal }: RestoreWork,
+  name: string | undefined,
   object: KubeObject,
 ): Promise<KubeObject | undefined> {
-  if (user === undefined || user === '') return undefined;
+  if (name === undefined || name === '') return undefined;
+  // Elsewhere the same user has another uid.
+  const isSameCluster = plan.info.clusterUid === plan.target.clusterUid;
+  const uid = isSameCluster ? object.metadata.labels?.[CREATOR_LABEL] || undefined : undefined;
   try {
-    return await cluster.as({ name: user }).create(DEV_WORKSPACE, object, { signal });
+    return await cluster.as({ name, uid }).create(DEV_WORKSPACE, object, { signal });
   } catch (error) {
-    if (EngineError.is(error, 'denied') || EngineError.is(error, 'already-exists')) return undefined;
+    if (OTHERWISE.some((code) => EngineError.is(error, code))) return undefined;
     throw error;
   }
 }
+
+/** With these, applying the object as oneself may still go well, or says better what is wrong. */
+const OTHERWISE = ['denied', 'already-exists', 'bad-request'] as const;

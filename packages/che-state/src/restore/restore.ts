@@ -5,6 +5,7 @@ import { throwIfAborted } from '../cluster/wait.ts';
 import { findInstallation } from '../collect/find-installation.ts';
 import type { Installation } from '../collect/installation.ts';
 import type { StateDatabase } from '../database/database.ts';
+import { databasesOf } from '../database/databases-of.ts';
 import { backupState } from '../state/backup.ts';
 import { openState } from '../state/open.ts';
 import { applyPlanned, applyStage, ensureNamespace, isToBeApplied } from './apply-stage.ts';
@@ -31,7 +32,7 @@ export interface RestoreStateOptions extends ClusterCall {
   readonly plan: RestorePlan;
   /** Back up what is there before it is changed. @default true */
   readonly safety?: boolean | undefined;
-  /** The databases of an installation; asked for when they are dumped for safety, and when they are loaded. Default: none. */
+  /** The databases of an installation, for when they are dumped for safety, and loaded. Default: those in the cluster. */
   readonly databases?: ((installation: Installation) => Promise<readonly StateDatabase[]>) | undefined;
   /** How long each thing is waited for, in milliseconds. @default 900000 */
   readonly readyTimeoutMs?: number | undefined;
@@ -107,11 +108,12 @@ export async function restoreState(options: RestoreStateOptions): Promise<Restor
 
 async function runStages(work: RestoreWork, options: RestoreStateOptions): Promise<RestoreResult> {
   const { plan, record, counts } = work;
-  const databasesOf = options.databases ?? (() => Promise.resolve([]));
+  const databasesIn =
+    options.databases ?? ((where: Installation) => databasesOf(work.cluster, where, { signal: work.signal }));
   const stage = (name: RestoreStage): Promise<void> => enter(work, name);
   if (isUntouched(record)) {
     await stage('safety');
-    if (options.safety ?? true) await makeSafe(work, options, databasesOf);
+    if (options.safety ?? true) await makeSafe(work, options, databasesIn);
   }
   await stage('request-deletion');
   await requestDeletion(work);
@@ -130,7 +132,7 @@ async function runStages(work: RestoreWork, options: RestoreStateOptions): Promi
   await applyStage(work, 'workspaces');
   await stage('links');
   await linkOwners(work);
-  const databases = plan.databases.length === 0 ? [] : await restoreDatabases(work, stage, databasesOf);
+  const databases = plan.databases.length === 0 ? [] : await restoreDatabases(work, stage, databasesIn);
   await stage('remove');
   await removeOthers(work);
   await stage('verify');
@@ -182,11 +184,11 @@ function isUntouched(record: HeldRecord): boolean {
 async function makeSafe(
   { cluster, plan, record, signal }: RestoreWork,
   { repository }: RestoreStateOptions,
-  databasesOf: (installation: Installation) => Promise<readonly StateDatabase[]>,
+  databasesIn: (installation: Installation) => Promise<readonly StateDatabase[]>,
 ): Promise<void> {
   if (plan.target.cheCluster === undefined) return;
   const installation = await findInstallation(cluster, { namespace: plan.target.namespace, signal });
-  const databases = await databasesOf(installation);
+  const databases = await databasesIn(installation);
   const saved = await backupState(repository, { cluster, installation, reason: 'before-restore', databases, signal });
   await record.update({ safetySnapshotId: saved.snapshotId });
 }
@@ -194,12 +196,12 @@ async function makeSafe(
 async function restoreDatabases(
   work: RestoreWork,
   stage: (name: RestoreStage) => Promise<void>,
-  databasesOf: (installation: Installation) => Promise<readonly StateDatabase[]>,
+  databasesIn: (installation: Installation) => Promise<readonly StateDatabase[]>,
 ): Promise<readonly RestoredDatabase[]> {
   const { cluster, plan, signal } = work;
   await stage('database');
   const installation = await findInstallation(cluster, { namespace: plan.target.namespace, signal });
-  const databases = await loadDatabases(work, await databasesOf(installation));
+  const databases = await loadDatabases(work, await databasesIn(installation));
   await stage('wait-final');
   await restartServers(work, installation);
   return databases;
