@@ -3,6 +3,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ID_OVERRIDE_ANNOTATION, OWNER_ANNOTATION } from '../../packages/che-state/src/objects/strip.ts';
+import { APPROVE_ANNOTATION, UNSAFE_ANNOTATION } from '../../packages/che-state/src/operator/update.ts';
+import { RECORD_NAME } from '../../packages/che-state/src/restore/record.ts';
+import { COMMAND_CONFIGURATION, DEFAULT_ANNOTATION } from '../../packages/che-state/src/server/choose.ts';
+import { HOST_KEY_ANNOTATION } from '../../packages/che-state/src/server/host-key.ts';
+import { INTERNAL } from '../../packages/che-state/src/server/internal-objects.ts';
 import { buildCheProgram } from '../../packages/cli/src/che/program.ts';
 import { buildProgram } from '../../packages/cli/src/program.ts';
 import { outlineProgram } from '../../packages/cli/src/manual/outline.ts';
@@ -87,6 +93,22 @@ it('has the image and the roles that are deployed', () => {
   const roles = [...rbac.matchAll(/^kind: ClusterRole\nmetadata:\n {2}name: (\S+)$/gm)].map(([, name]) => name);
   const named = [...textOf('install.md').matchAll(/^\| `(che-backup-[^`]+)` \|/gm)].map(([, name]) => name);
   expect(named).toEqual(roles);
+});
+
+it.for([
+  APPROVE_ANNOTATION,
+  UNSAFE_ANNOTATION,
+  DEFAULT_ANNOTATION,
+  COMMAND_CONFIGURATION,
+  HOST_KEY_ANNOTATION,
+  OWNER_ANNOTATION,
+  ID_OVERRIDE_ANNOTATION,
+  RECORD_NAME,
+  INTERNAL.deployment,
+  INTERNAL.configuration,
+  INTERNAL.password,
+])('says what %s is', (name) => {
+  expect(pages.filter((page) => textOf(page).includes(name))).not.toEqual([]);
 });
 
 it('has the messages that are printed with --json', () => {
