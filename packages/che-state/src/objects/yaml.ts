@@ -23,9 +23,9 @@ export async function toYaml(object: object): Promise<string> {
     compat: 'yaml-1.1',
   });
   visit(document, {
-    Scalar: (place, node) => {
+    Scalar: (_place, node) => {
       if (typeof node.value !== 'string') return;
-      if (place !== 'key' && isBlock(node.value)) node.type = 'BLOCK_LITERAL';
+      if (isBlock(node.value)) node.type = 'BLOCK_LITERAL';
       else if (NEEDS_ESCAPES.test(node.value)) node.type = 'QUOTE_DOUBLE';
     },
   });
