@@ -106,6 +106,14 @@ await describeWithPeer('kube-apiserver', 'the Che operator', () => {
         spec: {},
       });
     }
+    // Waits for approval, of another version, and whoever made it has to approve it.
+    const stray = { kind: KIND.installPlan, namespace, name: 'stray' };
+    await server.api.create({
+      apiVersion: 'operators.coreos.com/v1alpha1',
+      kind: 'InstallPlan',
+      metadata: { name: 'stray', namespace },
+      spec: { approval: 'Manual', approved: false, clusterServiceVersionNames: ['eclipse-che.v7.42.1'] },
+    });
     const steps: OperatorProgress[] = [];
     const options = { version: '7.40.0', namespace, timeoutMs: TIMEOUT_MS };
     const counted = mortal(cluster);
@@ -118,6 +126,8 @@ await describeWithPeer('kube-apiserver', 'the Che operator', () => {
       'create-subscription',
       'approve',
     ]);
+    expect((await server.api.get(stray)).spec).toMatchObject({ approved: false });
+    await server.api.remove(stray);
     expect(await csvsIn(namespace)).toEqual(expect.arrayContaining([copied.name, other.name]));
     for (const { name } of [copied, other])
       await server.api.remove({ kind: KIND.clusterServiceVersion, namespace, name });
@@ -168,6 +178,16 @@ await describeWithPeer('kube-apiserver', 'the Che operator', () => {
     await expectBack(namespace);
   });
 
+  it.concurrent('is brought back although somebody has made the Subscription again meanwhile', async () => {
+    const namespace = await installed('made-again');
+    const options = { version: '7.40.0', namespace, timeoutMs: TIMEOUT_MS };
+    const first = mortal(cluster, { at: 2, when: 'after' }).cluster;
+    await expect(bringOperator(first, options)).rejects.toMatchObject({ code: 'io' });
+    await server.api.create(subscriptionIn(namespace));
+    await bringOperator(cluster, options);
+    await expectBack(namespace);
+  });
+
   it.concurrent('stays what it is when somebody has only begun to change it', async () => {
     for (const [at, changed] of [
       [1, false],
@@ -180,8 +200,9 @@ await describeWithPeer('kube-apiserver', 'the Che operator', () => {
       expect((await bringOperator(cluster, { ...options, version: '7.42.0' })).changed).toBe(changed);
       expect(await csvsIn(namespace)).toEqual(['eclipse-che.v7.42.0']);
       expect(await operatorVersion(cluster, namespace)).toBe('7.42.0');
-      const { approval } = (await findSubscription(cluster, { namespace }))!;
+      const { approval, installedCsv } = (await findSubscription(cluster, { namespace }))!;
       expect(approval).toBe(changed ? 'Manual' : 'Automatic');
+      expect(installedCsv).toBe('eclipse-che.v7.42.0');
       const notes = await server.api.list(KIND.configMap, namespace);
       expect(notes.filter(({ metadata }) => metadata.name !== 'kube-root-ca.crt')).toEqual([]);
     }

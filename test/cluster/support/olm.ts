@@ -148,7 +148,8 @@ export function startOlm(api: Api, { versions, prefix = 'eclipse-che', failing =
     }
     for (const each of plans) {
       const owner = each.metadata.ownerReferences?.[0]?.uid;
-      if (!subscriptions.some(({ metadata }) => metadata.uid === owner)) await remove(refTo(KIND.installPlan, each));
+      if (owner !== undefined && !subscriptions.some(({ metadata }) => metadata.uid === owner))
+        await remove(refTo(KIND.installPlan, each));
     }
   };
 

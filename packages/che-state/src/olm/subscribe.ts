@@ -127,8 +127,10 @@ async function installed(
     if (phase !== told) onProgress({ step: 'wait', csv: name, phase });
     told = phase;
     if (phase === 'Succeeded') {
+      const now = await cluster.get(refOf(SUBSCRIPTION, subscription), call);
       const operator = await findOperator(cluster, [namespace], call);
-      if (operator !== undefined && versionOf(operator) === version) return;
+      const runs = operator !== undefined && versionOf(operator) === version;
+      if (runs && textAt(now?.status, 'installedCSV') === name) return;
     } else {
       for (const plan of await listPending(cluster, found, call)) {
         if (plan.csv !== name) continue;
