@@ -11,8 +11,8 @@ const object = (spec: unknown, status?: unknown, labels: Record<string, string> 
   apiVersion: 'org.eclipse.che/v1',
   kind: 'Any',
   metadata: { name: 'any', namespace: 'che', labels },
-  spec: spec as KubeObject['spec'],
-  status: status as KubeObject['status'],
+  spec: spec as NonNullable<KubeObject['spec']>,
+  status: status as NonNullable<KubeObject['status']>,
 });
 
 describe('objects of the old operator', () => {
