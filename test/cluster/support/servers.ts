@@ -27,12 +27,19 @@ export interface ServersStage extends AsyncDisposable {
 }
 
 export async function startServersStage(sshdPeer: Peer): Promise<ServersStage> {
-  const servers = Promise.all([startOurs(), startSshd(sshdPeer)]);
   const running = new AsyncDisposableStack();
+  try {
+    return await start(sshdPeer, running);
+  } catch (error) {
+    await running.disposeAsync();
+    throw error;
+  }
+}
+
+async function start(sshdPeer: Peer, running: AsyncDisposableStack): Promise<ServersStage> {
   const server = running.use(await startApiServer({ crds: { platform: 'kubernetes', che: 'v1' } }));
-  const [ours, sshd] = await servers;
-  running.use(ours);
-  running.use(sshd);
+  const ours = running.use(await startOurs());
+  const sshd = running.use(await startSshd(sshdPeer));
   const { api } = server;
   const { stderr } = await server.kubectl(['apply', '--filename', CRDS]);
   if (stderr !== '') throw new Error(stderr);

@@ -27,14 +27,18 @@ export interface InternalServerShape {
   readonly openShift: boolean;
 }
 
+const COMPONENT: Readonly<Record<string, string>> = {
+  'app.kubernetes.io/component': 'che-backup-internal-rest-server',
+  'app.kubernetes.io/managed-by': 'che-backup',
+  ...PART_OF_BACKUP,
+};
+
 /** The labels of everything the server consists of. */
 export function labelsOf(flavor: string): Readonly<Record<string, string>> {
   return {
     'app.kubernetes.io/name': flavor,
     'app.kubernetes.io/instance': flavor,
-    'app.kubernetes.io/component': 'che-backup-internal-rest-server',
-    'app.kubernetes.io/managed-by': 'che-backup',
-    ...PART_OF_BACKUP,
+    ...COMPONENT,
   };
 }
 
@@ -75,18 +79,18 @@ export function configurationSpec(namespace: string): { readonly rest: Readonly<
 }
 
 export function deployment({ namespace, flavor, image, openShift }: InternalServerShape): KubeObject {
-  const labels = labelsOf(flavor);
   const podSecurity = { runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, seccompProfile: { type: 'RuntimeDefault' } };
   return {
     ...typeOf(DEPLOYMENT),
-    metadata: { name: INTERNAL.deployment, namespace, labels },
+    metadata: { name: INTERNAL.deployment, namespace, labels: labelsOf(flavor) },
     spec: {
       replicas: 1,
       // Its volume belongs to one pod at a time.
       strategy: { type: 'Recreate' },
       selector: { matchLabels: SELECTOR },
       template: {
-        metadata: { labels: { ...labels, ...SELECTOR } },
+        // Pods are made anew for each change here, so it must not depend on who asks.
+        metadata: { labels: { ...COMPONENT, ...SELECTOR } },
         spec: {
           automountServiceAccountToken: false,
           securityContext: { runAsNonRoot: true, ...(!openShift && podSecurity) },
