@@ -29,6 +29,7 @@ import {
 } from '../objects/kinds.ts';
 import type { Kind, KubeObject, ObjectRef } from '../objects/object.ts';
 import { isSameKind } from '../objects/path.ts';
+import { isWorkspace } from '../objects/strip.ts';
 import { fieldAt, textAt } from '../objects/fields.ts';
 import {
   AUTOMATIC_SECRET,
@@ -320,7 +321,7 @@ function configMapsOfContainers(installation: Installation): readonly string[] {
 }
 
 function isOwnedByWorkspace({ metadata }: KubeObject): boolean {
-  return metadata.ownerReferences?.some(({ kind }) => kind === DEV_WORKSPACE.kind) ?? false;
+  return metadata.ownerReferences?.some(isWorkspace) ?? false;
 }
 
 /** The DevWorkspace operator copies it to where it backs up the files of workspaces. */

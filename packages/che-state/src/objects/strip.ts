@@ -3,7 +3,7 @@
  * the next while nobody changes it, and can be applied to any cluster.
  */
 import { textAt } from './fields.ts';
-import type { Json, KubeObject, ObjectMeta } from './object.ts';
+import type { Json, KubeObject, ObjectMeta, OwnerReference } from './object.ts';
 
 /** Names who owned an object, as `DevWorkspace/<name>`: an owner reference has a uid, which is another one each time. */
 export const OWNER_ANNOTATION = 'backup.che.eclipse.org/owner';
@@ -70,9 +70,14 @@ export function normalize(object: KubeObject): KubeObject {
   return rule?.change?.(saved, object) ?? saved;
 }
 
+/** Che's dashboard writes the kind in small letters. */
+export function isWorkspace({ kind }: Pick<OwnerReference, 'kind'>): boolean {
+  return kind.toLowerCase() === 'devworkspace';
+}
+
 function whatIsSaid(metadata: ObjectMeta, notes: readonly string[]): ObjectMeta {
   const { name, namespace } = metadata;
-  const owner = metadata.ownerReferences?.find(({ kind }) => kind === 'DevWorkspace');
+  const owner = metadata.ownerReferences?.find(isWorkspace);
   const noted = owner === undefined ? {} : { [OWNER_ANNOTATION]: `DevWorkspace/${owner.name}` };
   const labels = unnoted(metadata.labels, notes);
   const annotations = { ...unnoted(metadata.annotations, notes), ...noted };

@@ -1,6 +1,7 @@
 /** Giving what belongs to a DevWorkspace to the one that is there now, so that it goes when that goes. */
 import { DEV_WORKSPACE } from '../objects/kinds.ts';
 import { apiVersionOf, type OwnerReference } from '../objects/object.ts';
+import { isWorkspace } from '../objects/strip.ts';
 import { eachOf } from './parallel.ts';
 import type { PlannedObject } from './plan.ts';
 import type { RestoreWork } from './work.ts';
@@ -34,7 +35,7 @@ async function link(
     name: owner,
     uid,
   };
-  const others = owners.filter(({ kind }) => kind.toLowerCase() !== DEV_WORKSPACE.kind.toLowerCase());
+  const others = owners.filter((one) => !isWorkspace(one));
   const { resourceVersion } = live.metadata;
   await cluster.merge(ref, { metadata: { resourceVersion, ownerReferences: [...others, wanted] } }, { signal });
 }

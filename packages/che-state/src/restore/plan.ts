@@ -20,7 +20,7 @@ import { compareAll, hasNamespace, keyOf } from './live.ts';
 import { choose, type Chosen, nothingChosen } from './only.ts';
 import { type ObjectStage, type RestoreStage, RESTORE_STAGES, stageOf } from './order.ts';
 import { eachOf } from './parallel.ts';
-import { findTarget, type FoundTarget, generationOf } from './target.ts';
+import { findTarget, type FoundTarget, generationOf, installationOf } from './target.ts';
 
 export interface PlanRestoreOptions extends ClusterCall {
   readonly cluster: Cluster;
@@ -235,7 +235,7 @@ async function otherObjects(
   { target, move, installation }: FoundTarget,
   chosen: Chosen,
 ): Promise<readonly PlannedObject[]> {
-  if (installation === undefined) return [];
+  const where = installation ?? (await installationOf(state, target, { signal }));
   const back: Move = { ...move, from: move.to, to: move.from };
   const refs = state.objects.map(({ ref }) => adaptRef(move, ref));
   const known = new Set(refs.map(keyOf));
@@ -244,7 +244,7 @@ async function otherObjects(
     ...refs.map(({ kind, name }) => (isSameKind(kind, NAMESPACE) ? name : '')),
   ]);
   const others: PlannedObject[] = [];
-  for await (const { ref } of collect(cluster, installation, { signal })) {
+  for await (const { ref } of collect(cluster, where, { signal })) {
     if (known.has(keyOf(ref)) || !chosen.object(adaptRef(back, ref))) continue;
     const removable = !isKept(ref) && (ref.namespace === undefined || namespaces.has(ref.namespace));
     const action = remove && removable ? 'remove' : 'keep';

@@ -64,8 +64,9 @@ export interface RestoreResult {
  * From before the first change until after the last there is a ConfigMap `che-restore-progress` in Che's namespace. When
  * the restore is interrupted, planning and calling it again with the same options goes on.
  *
- * Rejects with `conflict` when another restore is under way or unfinished, `timeout` when something did not get ready or did not go, `database`, `bad-request` and `denied` when the API
- * refuses the CheCluster or a namespace, and as the calls of {@link Cluster} and the repository do.
+ * Rejects with `conflict` when another restore is under way or unfinished, `timeout` when something did not get ready or did
+ * not go, `database`, `bad-request` and `denied` when the API refuses the CheCluster or a namespace, and as the calls of
+ * {@link Cluster} and the repository do.
  */
 export async function restoreState(options: RestoreStateOptions): Promise<RestoreResult> {
   const { cluster, plan, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;

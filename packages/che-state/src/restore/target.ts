@@ -6,7 +6,7 @@ import type { Installation } from '../collect/installation.ts';
 import { operatorVersion } from '../olm/operator.ts';
 import type { BackupInfo } from '../state/info.ts';
 import type { SavedState } from '../state/state.ts';
-import type { Move } from './adapt.ts';
+import { adapt, type Move } from './adapt.ts';
 import type { RestoreTarget } from './differences.ts';
 import { findRecord } from './record.ts';
 
@@ -61,6 +61,29 @@ async function emptyTarget(
   const infrastructure = await infrastructureOf(cluster, { signal });
   const clusterUid = await clusterUidOf(cluster, { signal });
   return { namespace, infrastructure, clusterUid, flavor, domain: '', cheVersion: undefined, cheCluster: undefined };
+}
+
+/** What the installation will be that is not there yet, or no more: its users' objects may be there all the same. */
+export async function installationOf(
+  state: SavedState,
+  target: RestoreTarget,
+  call: ClusterCall,
+): Promise<Installation> {
+  const { info } = state;
+  const saved = state.objects.find(({ ref }) => ref.kind.kind === 'CheCluster');
+  if (saved === undefined) throw new EngineError('corrupt', 'the backup has no CheCluster');
+  const { namespace, flavor, cheVersion, infrastructure, clusterUid, domain } = target;
+  return {
+    generation: generationOf(state),
+    cheCluster: adapt(moveOf(info, target), await state.read(saved, call)),
+    namespace,
+    flavor,
+    cheVersion,
+    infrastructure,
+    clusterUid,
+    appsDomain: domain,
+    kubernetesVersion: info.kubernetesVersion ?? '',
+  };
 }
 
 /** Who may not look for the operator goes by what it says of Che. */

@@ -82,8 +82,9 @@ async function watched(
     throwIfAborted(signal);
     return false;
   } catch (error) {
-    if (!EngineError.is(error, 'conflict') || resourceVersion === undefined) throw error;
-    last.tooOld = true;
+    // The API knows no changes that old any more, or the connection broke: whoever looks again learns what is the matter.
+    last.tooOld = EngineError.is(error, 'conflict') && resourceVersion !== undefined;
+    if (!EngineError.is(error) || !error.retryable || signal.aborted) throw error;
     return false;
   }
 }

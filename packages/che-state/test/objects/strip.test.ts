@@ -173,7 +173,7 @@ describe('what is saved of an object', () => {
       live({
         apiVersion: 'workspace.devfile.io/v1alpha2',
         kind: 'DevWorkspaceTemplate',
-        metadata: { ownerReferences: [owner('Other', 'o'), owner('DevWorkspace', 'w')] },
+        metadata: { ownerReferences: [owner('Other', 'o'), owner('devworkspace', 'w')] },
         spec: { commands: [] },
       }),
       {
