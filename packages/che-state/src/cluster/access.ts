@@ -56,21 +56,24 @@ function accessOf(
   const settings = { keepAlive: true, maxSockets: MAX_SOCKETS, timeout: IDLE_MS };
   const own = url.protocol === 'https:' ? new HttpsAgent(settings) : new HttpAgent(settings);
   let used: HttpAgent = own;
+  const ask = async (): Promise<RequestOptions> => {
+    const request: RequestOptions = {};
+    try {
+      await config.applyToHTTPSOptions(request);
+    } catch (error) {
+      throw credentialsError(error);
+    }
+    // Its agent reaches the API through the proxy, but would connect again for each request. Without a proxy ours is
+    // better: it tells certificates apart, which are renewed while a program runs.
+    if (cluster.proxyUrl && request.agent instanceof HttpAgent) used = Object.assign(request.agent, settings);
+    return { ...request, headers: trimmed(request.headers), agent: used };
+  };
+  let asked: Promise<RequestOptions> | undefined;
   return {
     server: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
     namespace: namespace === '' ? undefined : namespace,
-    async options() {
-      const request: RequestOptions = {};
-      try {
-        await config.applyToHTTPSOptions(request);
-      } catch (error) {
-        throw credentialsError(error);
-      }
-      // Its agent reaches the API through the proxy, but would connect again for each request. Without a proxy ours is
-      // better: it tells certificates apart, which are renewed while a program runs.
-      if (cluster.proxyUrl && request.agent instanceof HttpAgent) used = Object.assign(request.agent, settings);
-      return { ...request, headers: trimmed(request.headers), agent: used };
-    },
+    // Many requests at once shall not start as many plugins.
+    options: () => (asked ??= ask().finally(() => (asked = undefined))),
     close: () => used.destroy(),
   };
 }

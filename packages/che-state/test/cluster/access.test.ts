@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import path from 'node:path';
@@ -104,6 +104,15 @@ describe('who one is', () => {
     const plugin = await written('plugin', `#!/bin/sh\necho '${JSON.stringify(credential)}'\n`);
     const exec = (command: string) => ({ exec: { apiVersion: credential.apiVersion, command, args: [] } });
     expect(await authorization(exec(plugin))).toBe('Bearer plugged');
+
+    const runs = path.join(folder(), 'runs');
+    const counted = await written(
+      'counted',
+      `#!/bin/sh\necho run >> '${runs}'\necho '${JSON.stringify(credential)}'\n`,
+    );
+    await using busy = await startStandIn((_, response) => answer(response, 200, secret), { user: exec(counted) });
+    await Promise.all(Array.from({ length: 20 }, () => busy.cluster.get(ref)));
+    expect(await readFile(runs, 'utf8')).toBe('run\n');
 
     const failing = await written('failing', '#!/bin/sh\necho "password is canary-3c" >&2; exit 1\n');
     await using server = await startStandIn((_, response) => answer(response, 200, secret), { user: exec(failing) });
