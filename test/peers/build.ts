@@ -5,41 +5,45 @@ import { downloadSource } from './apt.ts';
 import { cacheFolder, findCached, keep, type Peer, unpack } from './cache.ts';
 import { PEERS, type BuildFacts, type PeerName } from './table.ts';
 
+/** Builds a program from Debian's source, which takes minutes and gigabytes for as long as it lasts, into the cache. */
+export function buildPeer(name: PeerName, facts: BuildFacts): Promise<Peer> {
+  return buildAlone(name, (folder) => buildIn(folder, name, facts));
+}
+
 /**
- * Builds a program from Debian's source, which takes minutes and gigabytes for as long as it lasts, and keeps it in the
- * cache. Of several processes one builds and the others wait for it. The folder it is built in has a fixed name, so that
- * the next build removes what an interrupted one has left.
+ * Lets `build` add a program to the cache, unless it is there: of several processes one does, and the others wait for it.
+ * The empty folder that it gets has a fixed name, so that the next build removes what an interrupted one has left.
  */
-export async function buildPeer(name: PeerName, facts: BuildFacts): Promise<Peer> {
+export async function buildAlone(name: PeerName, build: (folder: string) => Promise<Peer>): Promise<Peer> {
   await mkdir(cacheFolder(), { recursive: true });
   const folder = join(cacheFolder(), `.build-${name}`);
   const lock = `${folder}.lock`;
   await takeLock(lock);
   try {
     const built = await findCached(name);
-    return built ?? (await buildIn(folder, name, facts));
+    if (built !== undefined) return built;
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder);
+    return await build(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
     await rm(lock, { force: true });
   }
 }
 
-async function buildIn(folder: string, name: PeerName, facts: BuildFacts): Promise<Peer> {
+async function buildIn(folder: string, name: PeerName, { tools, build }: BuildFacts): Promise<Peer> {
   const { suite, debian, binary } = PEERS[name];
-  const [packages, tools, work] = ['packages', 'tools', 'work'].map((each) => join(folder, each)) as [
-    string,
-    string,
-    string,
-  ];
-  await rm(folder, { recursive: true, force: true });
-  for (const each of [packages, tools, work]) await mkdir(each, { recursive: true });
-  await downloadSource(suite, debian, facts.tools, packages);
-  const files = await readdir(packages);
+  const places = { packages: join(folder, 'packages'), tools: join(folder, 'tools'), work: join(folder, 'work') };
+  for (const each of Object.values(places)) await mkdir(each);
+  await downloadSource(suite, debian, tools, places.packages);
+  const files = await readdir(places.packages);
   const tarball = files.find((each) => /\.orig\.tar\.\w+$/.test(each));
   if (tarball === undefined) throw new Error(`apt-get downloaded no source of ${debian}`);
-  for (const deb of files.filter((each) => each.endsWith('.deb'))) await unpack(join(packages, deb), tools);
+  for (const deb of files.filter((each) => each.endsWith('.deb'))) {
+    await unpack(join(places.packages, deb), places.tools);
+  }
   return keep(name, tarball.replace(/\.orig\.tar\.\w+$/, ''), (target) =>
-    facts.build({ tarball: join(packages, tarball), tools, work, program: join(target, binary) }),
+    build({ ...places, tarball: join(places.packages, tarball), program: join(target, binary) }),
   );
 }
 

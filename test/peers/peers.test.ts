@@ -1,9 +1,10 @@
-import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { debianSource } from './apt.ts';
-import { addToCache, findCached, libraryTriplet } from './cache.ts';
+import { addToCache, cacheFolder, findCached, keep, libraryTriplet } from './cache.ts';
+import { buildAlone } from './build.ts';
 import { findPeer } from './find.ts';
 import { run } from './run.ts';
 
@@ -140,5 +141,65 @@ describe.skipIf(!canBuild)('the cache of peers (needs dpkg-deb)', () => {
     await writeFile(path, '#!/bin/sh\necho restic 0.19.9 but different\n');
     expect(await findCached('restic')).toBeUndefined();
     expect(await run((await addToCache('restic', deb)).path, ['version'], 10)).toContain('compiled');
+  });
+});
+
+describe('a program that is built', () => {
+  const program = '#!/bin/sh\necho Kubernetes v1.20.2\n';
+
+  async function build(target: string, text = program): Promise<void> {
+    await writeFile(join(target, 'kube-apiserver'), text, { mode: 0o755 });
+  }
+
+  it('is built by one of several processes, whose folder is gone afterwards', async () => {
+    await makeFolder();
+    let builds = 0;
+    const buildOnce = (): ReturnType<typeof buildAlone> =>
+      buildAlone('kube-apiserver', async (folder) => {
+        builds += 1;
+        await writeFile(join(folder, 'source'), '');
+        return keep('kube-apiserver', 'kubernetes_1', (target) => build(target));
+      });
+    const peers = await Promise.all([buildOnce(), buildOnce(), buildOnce()]);
+    expect(builds).toBe(1);
+    expect(new Set(peers.map(({ path }) => path)).size).toBe(1);
+    expect(peers[0].version).toBe('1.20.2');
+    expect(await readdir(cacheFolder())).toEqual(['kube-apiserver']);
+  });
+
+  it('leaves nothing behind when it fails, and is built anew', async () => {
+    await makeFolder();
+    const failing = buildAlone('kube-apiserver', () =>
+      keep('kube-apiserver', 'kubernetes_1', async (target) => {
+        await build(target);
+        throw new Error('no space');
+      }),
+    );
+    await expect(failing).rejects.toThrow('no space');
+    expect(await readdir(cacheFolder())).toEqual([]);
+    expect(await findCached('kube-apiserver')).toBeUndefined();
+  });
+
+  it('is taken over from a process that died, with what that left', async () => {
+    await makeFolder();
+    await mkdir(join(cacheFolder(), '.build-kube-apiserver'), { recursive: true });
+    await writeFile(join(cacheFolder(), '.build-kube-apiserver', 'left'), '');
+    // Process numbers are smaller than this.
+    await writeFile(join(cacheFolder(), '.build-kube-apiserver.lock'), String(2 ** 30));
+    const { version } = await buildAlone('kube-apiserver', async (folder) => {
+      expect(await readdir(folder)).toEqual([]);
+      return keep('kube-apiserver', 'kubernetes_1', (target) => build(target));
+    });
+    expect(version).toBe('1.20.2');
+    expect(await readdir(cacheFolder())).toEqual(['kube-apiserver']);
+  });
+
+  it('is not built by a test', async () => {
+    await makeFolder();
+    vi.stubEnv('PATH', '/nonexistent');
+    expect(await findPeer('kube-apiserver', { patient: false })).toEqual({
+      peer: undefined,
+      reasons: ['it has not been built: pnpm peers', 'no kube-apiserver on PATH'],
+    });
   });
 });
