@@ -4,6 +4,8 @@ import { EngineError } from 'restic-engine';
 import type { Cluster, ClusterCall } from '../cluster/cluster.ts';
 import type { Installation } from '../collect/installation.ts';
 import { SECRET } from '../objects/kinds.ts';
+import { cheDatabases, fieldsOf, textOf } from './che-databases.ts';
+import type { CheDatabases, Login, UserAndPassword } from './che-databases.ts';
 import type { DatabaseClient, OpenClient } from './client.ts';
 import type { StateDatabase } from './database.ts';
 import { dumpDatabase } from './dump.ts';
@@ -22,7 +24,7 @@ export interface DatabasesOptions extends ClusterCall {
 }
 
 /**
- * The databases of an installation: Che's and Keycloak's up to 7.42, that of the OpenVSX registry today. None is spoken to
+ * The databases of an installation: Che's up to 7.61, Keycloak's up to 7.42, that of the OpenVSX registry today. None is spoken to
  * before it is dumped or loaded, which reject with `not-found` for a Secret that is missing, and `bad-request` where an
  * external database has no user and password.
  */
@@ -31,71 +33,34 @@ export async function databasesOf(
   installation: Installation,
   options: DatabasesOptions = {},
 ): Promise<readonly StateDatabase[]> {
-  return installation.generation === 'v1'
-    ? cheDatabases(cluster, installation, options)
-    : openVsxDatabases(cluster, installation, options);
+  const che = cheDatabases(installation);
+  const ownOnes = che === undefined ? [] : databasesOfChe(cluster, installation, che, options);
+  const others = installation.generation === 'v1' ? [] : await openVsxDatabases(cluster, installation, options);
+  return [...ownOnes, ...others];
 }
 
-const KEYCLOAK = 'keycloak';
-
-type Fields = Readonly<Record<string, unknown>>;
-
-async function cheDatabases(
+function databasesOfChe(
   cluster: Cluster,
-  installation: Installation,
+  { namespace }: Installation,
+  { isExternal, host, port, databases }: CheDatabases,
   options: DatabasesOptions,
-): Promise<readonly StateDatabase[]> {
-  const { cheCluster, namespace } = installation;
-  const database = fieldsOf(cheCluster.spec?.['database']);
-  const auth = fieldsOf(cheCluster.spec?.['auth']);
+): readonly StateDatabase[] {
   const secrets = secretsOf(cluster, namespace, options);
-  const own: Login = {
-    user: textOf(database, 'chePostgresUser'),
-    password: textOf(database, 'chePostgresPassword'),
-    secret: textOf(database, 'chePostgresSecret'),
-  };
-  const keycloak: Login = {
-    user: KEYCLOAK,
-    password: textOf(auth, 'identityProviderPostgresPassword'),
-    secret: textOf(auth, 'identityProviderPostgresSecret'),
-  };
-  const wanted = [
-    { name: textOf(database, 'chePostgresDb') ?? 'dbche', login: own },
-    ...(hasKeycloak(installation) ? [{ name: KEYCLOAK, login: keycloak }] : []),
-  ];
-  const loginOf =
-    (login: Login): (() => Promise<UserAndPassword>) =>
-    () =>
-      completed(login, secrets);
-  if (database['externalDb'] !== true) {
-    const open: OpenClient = (call) => podClient(cluster, { namespace, labelSelector: 'component=postgres' }, call);
-    return wanted.map(({ name, login }) => databaseAt(name, 'exec', open, loginOf(login)));
-  }
-  if (options.external !== true) return wanted.map(({ name }) => skippedDatabase(name));
-  const place = {
-    host: textOf(database, 'chePostgresHostName') ?? 'postgres',
-    port: textOf(database, 'chePostgresPort') ?? '5432',
-    tls: options.tls,
-    caCertificates: options.caCertificates,
-  };
-  return wanted.map(({ name, login }) => {
-    const open = async (): Promise<DatabaseClient> => {
-      const { user, password } = await completed(login, secrets);
+  if (isExternal && options.external !== true) return databases.map(({ name }) => skippedDatabase(name));
+  const place = { host, port, tls: options.tls, caCertificates: options.caCertificates };
+  const inPod: OpenClient = (call) => podClient(cluster, { namespace, labelSelector: 'component=postgres' }, call);
+  return databases.map(({ name, login }) => {
+    const userAndPassword = (): Promise<UserAndPassword> => completed(login, secrets);
+    const overNetwork = async (): Promise<DatabaseClient> => {
+      const { user, password } = await userAndPassword();
       if (user !== undefined && password !== undefined) return networkClient({ ...place, user, password });
       const message = `for the external database ${name} the CheCluster names no user and password`;
       throw new EngineError('bad-request', message, { database: name });
     };
-    return databaseAt(name, 'network', open, loginOf(login));
+    return isExternal
+      ? databaseAt(name, 'network', overNetwork, userAndPassword)
+      : databaseAt(name, 'exec', inPod, userAndPassword);
   });
-}
-
-/** Keycloak was a part of Che until 7.42, but where DevWorkspaces replaced it or another identity provider is used. */
-function hasKeycloak({ cheCluster, cheVersion = '' }: Installation): boolean {
-  const auth = fieldsOf(cheCluster.spec?.['auth']);
-  const devWorkspace = fieldsOf(cheCluster.spec?.['devWorkspace']);
-  const [, minor] = /^7\.(\d+)\./.exec(cheVersion) ?? [];
-  const isGone = minor !== undefined && Number(minor) > 42;
-  return devWorkspace['enable'] !== true && auth['externalIdentityProvider'] !== true && !isGone;
 }
 
 async function openVsxDatabases(
@@ -141,15 +106,6 @@ function skippedDatabase(name: string): StateDatabase {
   };
 }
 
-interface UserAndPassword {
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-}
-
-interface Login extends UserAndPassword {
-  readonly secret: string | undefined;
-}
-
 /** As Che does: what the CheCluster says itself, if it says both, else the Secret. */
 async function completed({ user, password, secret }: Login, secrets: Secrets): Promise<UserAndPassword> {
   if ((user !== undefined && password !== undefined) || secret === undefined) return { user, password };
@@ -172,13 +128,4 @@ function secretsOf(cluster: Cluster, namespace: string, { signal }: ClusterCall)
       return text === '' ? undefined : text;
     };
   };
-}
-
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
-}
-
-function textOf(fields: Fields, name: string): string | undefined {
-  const value = fields[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }

@@ -1,5 +1,6 @@
 /** Putting dumps back into the databases that Che has made anew, and Che's servers onto them. */
 import type { Installation } from '../collect/installation.ts';
+import { deploymentOf } from '../database/che-databases.ts';
 import type { StateDatabase } from '../database/database.ts';
 import type { SavedDatabase } from '../state/state.ts';
 import { restartDeployment } from './ready.ts';
@@ -49,16 +50,10 @@ async function* counted(work: RestoreWork, saved: SavedDatabase): AsyncGenerator
 }
 
 /** Servers hold what they have read: those of loaded databases are started anew. Rejects with `timeout`. */
-export async function restartServers(
-  work: RestoreWork,
-  { generation, flavor, namespace }: Installation,
-): Promise<void> {
+export async function restartServers(work: RestoreWork, installation: Installation): Promise<void> {
   const { loaded, startedAt: at } = work.record.current();
-  const serverOf = (database: string): string => {
-    if (generation === 'v2') return 'openvsx-server';
-    return database === 'keycloak' ? 'keycloak' : flavor;
-  };
-  for (const name of new Set(loaded.map(serverOf))) {
+  const { namespace } = installation;
+  for (const name of new Set(loaded.map((database) => deploymentOf(installation, database)))) {
     await restartDeployment(work.cluster, { namespace, name, at }, work);
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../../src/cluster/cluster.ts';
 import type { Installation } from '../../src/collect/installation.ts';
+import { deploymentOf } from '../../src/database/che-databases.ts';
 import { databasesOf } from '../../src/database/databases-of.ts';
 import { failureOf } from '../../src/database/failure.ts';
 import { connectionString, identifier, literal } from '../../src/database/quote.ts';
@@ -27,15 +28,38 @@ describe('the databases of an installation', () => {
     ['with DevWorkspaces', { devWorkspace: { enable: true } }, {}, [CHE]],
     ['with an identity provider elsewhere', { auth: { externalIdentityProvider: true } }, {}, [CHE]],
     ['without Keycloak', {}, { cheVersion: '7.43.0' }, [CHE]],
+    ['of DevWorkspaces that had one', {}, { generation: 'v2' as const, cheVersion: '7.61.0' }, [CHE]],
+    [
+      'of one whose name says nothing',
+      { components: { database: { postgresDb: 'own' } } },
+      { generation: 'v2' as const, cheVersion: '3.4.0' },
+      [['own', 'exec']],
+    ],
+    [
+      'outside, for DevWorkspaces',
+      { components: { database: { externalDb: true } } },
+      { generation: 'v2' as const, cheVersion: '7.50.0' },
+      [['dbche', 'skipped']],
+    ],
+    ['that the API forgot', { components: { database: {} } }, { generation: 'v2' as const, cheVersion: '7.62.0' }, []],
+    ['of no version', {}, { generation: 'v2' as const, cheVersion: undefined }, []],
     ['today', {}, { generation: 'v2' as const, cheVersion: '7.90.0' }, []],
     [
       'of a registry that is off',
       { components: { openVSXRegistry: { enable: false } } },
-      { generation: 'v2' as const },
+      { generation: 'v2' as const, cheVersion: '7.90.0' },
       [],
     ],
   ])('%s', async (_, spec, changes, expected) => {
     expect(await found(cluster, installation(spec, changes))).toEqual(expected);
+  });
+
+  it('are those of a Deployment', () => {
+    const v1 = installation({}, { flavor: 'codeready' });
+    expect(['dbche', 'keycloak'].map((name) => deploymentOf(v1, name))).toEqual(['codeready', 'keycloak']);
+    const v2 = installation({}, { generation: 'v2', flavor: 'che', cheVersion: '7.50.0' });
+    expect(['dbche', 'openvsx'].map((name) => deploymentOf(v2, name))).toEqual(['che', 'openvsx-server']);
+    expect(deploymentOf({ ...v2, cheVersion: '7.90.0' }, 'dbche')).toBe('openvsx-server');
   });
 
   it('are left alone outside of the cluster, but where they are asked for', async () => {
@@ -58,7 +82,7 @@ describe('the databases of an installation', () => {
       },
     } as unknown as Cluster;
     const spec = { components: { openVSXRegistry: { enable: true, credentialsSecretName: 'own' } } };
-    const today = installation(spec, { generation: 'v2' });
+    const today = installation(spec, { generation: 'v2', cheVersion: '7.90.0' });
     expect(await found(withSecret, today)).toEqual([['extensions', 'exec']]);
     expect(asked).toMatchObject([{ namespace: 'che', name: 'own' }]);
   });
