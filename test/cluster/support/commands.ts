@@ -18,6 +18,9 @@ const CRDS = join(import.meta.dirname, '../../../deploy/crds');
 /** Any legal cost will do. */
 const CHEAP = { N: 128, r: 1, p: 1 };
 
+/** For what starts many programs, on a busy machine. */
+export const PATIENCE_MS = 180_000;
+
 export type Env = Readonly<Record<string, string>>;
 
 export const at = (kind: ObjectRef['kind'], namespace: string | undefined, name: string): ObjectRef => ({

@@ -15,10 +15,16 @@ export function refuseSilence(batch: boolean | undefined, json: boolean): void {
   );
 }
 
-/** Does the person on the terminal want it? */
-export async function confirmed(question: string, { signal }: CheContext): Promise<boolean> {
+/** May the restore begin? Says so when it may not. */
+export async function mayRestore(context: CheContext, batch: boolean | undefined, namespace: string): Promise<boolean> {
+  if (batch || (await confirmed(`Restore Eclipse Che in ${namespace}?`, context.signal))) return true;
+  context.ui.say('nothing was changed');
+  return false;
+}
+
+async function confirmed(message: string, signal: AbortSignal): Promise<boolean> {
   const { confirm, isCancel } = await import('@clack/prompts');
-  const answer = await confirm({ message: question, initialValue: false, signal, output: process.stderr });
+  const answer = await confirm({ message, initialValue: false, signal, output: process.stderr });
   if (isCancel(answer)) throw new Incomplete(INTERRUPTED, 'interrupted');
   return answer;
 }

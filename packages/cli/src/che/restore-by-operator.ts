@@ -1,9 +1,8 @@
 /** A restore that the operator in the cluster does. */
-import type { BackupServer } from '@restic-engine/che-state';
 import { Incomplete } from '../failure.ts';
 import { toJson } from '../render/json.ts';
 import { bringVersion } from './bring-version.ts';
-import { confirmed } from './confirm.ts';
+import { mayRestore } from './confirm.ts';
 import type { CheContext } from './context.ts';
 import { needKind, runByOperator } from './follow.ts';
 import { FOLLOW_MS } from './operator-flags.ts';
@@ -23,13 +22,10 @@ export async function restoreByOperator(context: CheContext, job: RestoreJob): P
   const { cluster, che, namespace } = place;
   await needKind(cluster, che.CLUSTER_RESTORE, signal);
   // What is wrong with the server must show before the operator is touched.
-  const server = await serverToRead(context, place, source.server);
+  const location = await locationOf(context, job);
   const wanted = versionToBring(job);
-  tellSummary(context, job, summaryOf(job, server));
-  if (!flags.dryRun && !flags.batch && !(await confirmed(`Restore Eclipse Che in ${namespace}?`, context))) {
-    ui.say('nothing was changed');
-    return;
-  }
+  tellSummary(context, job, summaryOf(job, location));
+  if (!flags.dryRun && !(await mayRestore(context, flags.batch, namespace))) return;
   const reference =
     (await serverReference(context, place, source.server, 'restore-command')) ?? che.INTERNAL.configuration;
   if (wanted !== undefined && !flags.dryRun) await bringVersion(context, place, wanted, flags);
@@ -60,7 +56,18 @@ export async function restoreByOperator(context: CheContext, job: RestoreJob): P
   }
 }
 
-function summaryOf({ source, current }: RestoreJob, { location }: BackupServer) {
+/** Who may not read the Secrets of the server can ask the operator all the same. */
+async function locationOf(context: CheContext, { place, source }: RestoreJob): Promise<string> {
+  const { EngineError } = await import('restic-engine');
+  try {
+    return (await serverToRead(context, place, source.server)).location;
+  } catch (error) {
+    if (!EngineError.is(error, 'denied')) throw error;
+    return `not known (${error.message})`;
+  }
+}
+
+function summaryOf({ source, current }: RestoreJob, location: string) {
   return {
     version: source.version ?? current ?? 'that of the backup',
     repository: location,

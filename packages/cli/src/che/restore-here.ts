@@ -6,7 +6,7 @@ import { toJson } from '../render/json.ts';
 import { formatLocalTime } from '../render/time.ts';
 import type { Ui } from '../ui.ts';
 import { bringVersion } from './bring-version.ts';
-import { confirmed } from './confirm.ts';
+import { mayRestore } from './confirm.ts';
 import type { CheContext } from './context.ts';
 import { tellPlan } from './render/plan.ts';
 import { refText } from './render/ref.ts';
@@ -41,25 +41,27 @@ async function restoreFrom(context: CheContext, job: RestoreJob, opened: Opened)
   const { snapshot, info } = opened.state;
   const wanted = versionToBring(job);
   const allow = flags.allow ?? [];
-  if (wanted !== undefined && wanted !== info.cheVersion && !allow.includes('version')) {
-    throw new UsageError(`the backup is of version ${info.cheVersion}, not ${wanted} (--allow version)`);
-  }
+  if (!allow.includes('version')) refuseOtherVersion(wanted, info.cheVersion);
   // What may be wrong with the backup or its server must show before the operator is touched.
   const plan = await planned(context, job, opened, wanted === undefined ? allow : [...allow, 'version']);
-  tellSummary(context, job, {
-    version: wanted ?? info.cheVersion,
-    repository: opened.location,
-    snapshot: ui.json ? snapshot.id : `${snapshot.id.slice(0, 8)} of ${formatLocalTime(snapshot.time)}`,
-  });
-  tellPlan(ui, plan, { each: flags.dryRun === true });
-  if (flags.dryRun) return;
-  if (!flags.batch && !(await confirmed(`Restore Eclipse Che in ${plan.target.namespace}?`, context))) {
-    ui.say('nothing was changed');
-    return;
+  // With --quiet and nobody to be asked, nobody reads it.
+  if (ui.verbosity > 0 || flags.dryRun || !flags.batch) {
+    tellSummary(context, job, {
+      version: wanted ?? info.cheVersion,
+      repository: opened.location,
+      snapshot: ui.json ? snapshot.id : `${snapshot.id.slice(0, 8)} of ${formatLocalTime(snapshot.time)}`,
+    });
+    tellPlan(ui, plan, { each: flags.dryRun === true });
   }
+  if (flags.dryRun || !(await mayRestore(context, flags.batch, plan.target.namespace))) return;
   if (wanted !== undefined) await bringVersion(context, job.place, wanted, flags);
   const current = wanted === undefined ? plan : await planned(context, job, opened, allow);
   tellResult(ui, await apply(context, job, opened.repository, current));
+}
+
+function refuseOtherVersion(wanted: string | undefined, found: string): void {
+  if (wanted === undefined || wanted === found) return;
+  throw new UsageError(`the backup is of version ${found}, not ${wanted} (--allow version)`);
 }
 
 async function planned(

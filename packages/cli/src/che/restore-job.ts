@@ -11,7 +11,7 @@ export interface RestoreJob {
   readonly place: Place;
   readonly flags: RestoreFlags;
   readonly source: RestoreSource;
-  /** The version of the Che operator that runs; undefined where none does. */
+  /** The version of the Che operator that runs; undefined where none is known. */
   readonly current: string | undefined;
 }
 
@@ -51,7 +51,7 @@ export function tellSummary({ ui }: CheContext, { place, source, current }: Rest
   }
   ui.print(
     [
-      `Current version:  ${current ?? 'no Che operator is deployed'}`,
+      `Current version:  ${current ?? 'no Che operator is known'}`,
       `Restore version:  ${version}`,
       `Backup server:    ${name}`,
       `Repository:       ${repository}`,

@@ -67,10 +67,17 @@ async function backupHere(context: CheContext, place: Place, choice: ServerChoic
   ui.say(`backing up Eclipse Che ${installation.cheVersion ?? ''} in ${namespace} to ${server.location}`);
   const result = await withRepositoryOf(context, che, server, {
     create: true,
-    use(repository) {
+    async use(repository) {
       using ticker = createTicker<Counts>(ui.intervalMs, (counts, elapsedMs) => tellProgress(ui, counts, elapsedMs));
       const onProgress = ticker.update;
-      return che.backupState(repository, { cluster, installation, reason: 'manual', databases, signal, onProgress });
+      return await che.backupState(repository, {
+        cluster,
+        installation,
+        reason: 'manual',
+        databases,
+        signal,
+        onProgress,
+      });
     },
   });
   tellResult(ui, result);

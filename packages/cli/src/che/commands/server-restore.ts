@@ -6,10 +6,12 @@ import { refuseSilence } from '../confirm.ts';
 import type { CheContext, CheStart } from '../context.ts';
 import { restoreByOperator } from '../restore-by-operator.ts';
 import { chooseRestore } from '../restore-choice.ts';
+import type { RestoreChoice } from '../restore-choice.ts';
 import { addRestoreFlags, checkRestoreFlags } from '../restore-flags.ts';
 import type { RestoreFlags } from '../restore-flags.ts';
 import { DIFFERS, restoreHere } from '../restore-here.ts';
 import { findSource } from '../restore-source.ts';
+import type { Place } from '../server.ts';
 
 const MANUAL: Manual = {
   examples: [
@@ -45,7 +47,7 @@ export function defineServerRestore(program: CommandUnknownOpts, start: CheStart
 }
 
 async function serverRestore(context: CheContext, flags: RestoreFlags): Promise<void> {
-  const { signal, ui } = context;
+  const { ui } = context;
   const choice = chooseRestore(flags);
   checkRestoreFlags(flags);
   if (!flags.dryRun) refuseSilence(flags.batch, ui.json);
@@ -54,10 +56,26 @@ async function serverRestore(context: CheContext, flags: RestoreFlags): Promise<
   await withCluster(context, async (cluster, che) => {
     const namespace = await findNamespace(context, cluster, che);
     const place = { cluster, che, namespace };
-    const current = await che.operatorVersion(cluster, namespace, { signal });
+    const current = await currentVersion(context, place, choice);
     const source = await findSource(context, place, choice, { current, flags });
     const job = { place, flags, source, current };
     if (flags.viaOperator) await restoreByOperator(context, job);
     else await restoreHere(context, job);
   });
+}
+
+/** Who only restores a snapshot needs no right to look for operators. */
+async function currentVersion(
+  { signal }: CheContext,
+  { cluster, che, namespace }: Place,
+  choice: RestoreChoice,
+): Promise<string | undefined> {
+  const { EngineError } = await import('restic-engine');
+  try {
+    return await che.operatorVersion(cluster, namespace, { signal });
+  } catch (error) {
+    const isNeeded = choice.by !== 'snapshot' || choice.version !== undefined;
+    if (isNeeded || !EngineError.is(error, 'denied')) throw error;
+    return undefined;
+  }
 }
