@@ -13,6 +13,7 @@ import { install, installationV2, until } from './support/installation.ts';
 import { cheOperator, isOver, operatorLogs, startOperator, statusWhen, success } from './support/operator.ts';
 import type { OperatorRequest } from './support/operator-program.ts';
 import { takePicture } from './support/picture.ts';
+import { ACCEPTED, REFUSED } from './support/schema-cases.ts';
 import { startPlace, type Place } from './support/restoring.ts';
 
 const CHE = 'eclipse-che';
@@ -144,6 +145,15 @@ await describeWithPeer('kube-apiserver', 'operator', () => {
       ended.catch(() => undefined);
     }
   }
+
+  it('has objects checked by the API', async () => {
+    for (const [kind, spec, filled] of ACCEPTED) {
+      const { spec: stored } = await make(kind, 'any', spec);
+      expect(stored).toMatchObject({ ...spec, ...filled });
+      await place.api.remove(at(kind, 'any'));
+    }
+    for (const [kind, spec, says] of REFUSED) await expect(make(kind, 'any', spec), String(says)).rejects.toThrow(says);
+  });
 
   it('backs up, tells of it, and shows it', async () => {
     await using operator = startOperator(request({ healthPort: 0, healthHost: '127.0.0.1' }));

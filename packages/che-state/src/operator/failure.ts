@@ -4,7 +4,8 @@ import { EngineError } from 'restic-engine';
 /** For a status, an event or a log: `EngineError` holds no secrets, other errors may hold anything. */
 export function describe(error: unknown): string {
   if (!EngineError.is(error)) return `internal error (${error instanceof Error ? error.name : typeof error})`;
-  const context = Object.entries(error.context).map(([name, value]) => `${name}: ${String(value)}`);
+  const news = Object.entries(error.context).filter(([, value]) => !error.message.includes(String(value)));
+  const context = news.map(([name, value]) => `${name}: ${String(value)}`);
   return context.length === 0 ? error.message : `${error.message} (${context.join(', ')})`;
 }
 
