@@ -92,7 +92,7 @@ function adaptSubject(move: Move, subject: unknown): unknown {
   return {
     ...subject,
     ...(namespace === undefined ? {} : { namespace: adaptNamespace(move, namespace) }),
-    ...(name === undefined || subject['kind'] === 'ServiceAccount' ? {} : { name: adaptAccount(move, name) }),
+    ...(name === undefined ? {} : { name: adaptAccount(move, name) }),
   };
 }
 
@@ -155,7 +155,6 @@ function adaptCheCluster(move: Move, cheCluster: KubeObject): KubeObject {
 /** Was this host made of the namespace or the domain that changes now? */
 function isGenerated(move: Move, host: string): boolean {
   const { from, to, flavor } = move;
-  if (from.domain === '') return false;
   if (domainChanges(move)) return host === from.domain || host.endsWith(`.${from.domain}`);
   if (from.namespace === to.namespace) return false;
   const labels = [from.namespace, `${flavor}-${from.namespace}`, `che-${from.namespace}`, `keycloak-${from.namespace}`];

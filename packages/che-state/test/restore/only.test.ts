@@ -29,6 +29,8 @@ it('chooses by kind, name and namespace', () => {
   // A dot is a dot, and a name is all of the name.
   expect(matched('Secret/git.')).toEqual([]);
   expect(matched('Secret/it')).toEqual([]);
+  expect(matched('Secret/gi*it')).toEqual([]);
+  expect(matched('Secret/g*i*t')).toEqual(['Secret/user1/git']);
   expect(matched('Secret/*/gitxold', 'DevWorkspace')).toEqual(['DevWorkspace/user2/one']);
   // What is in no namespace is in none that is named.
   expect(matched('Namespace/*/user1')).toEqual([]);
