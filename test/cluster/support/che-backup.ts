@@ -22,8 +22,17 @@ export interface CheBackup extends Disposable {
   run(words: readonly string[], env?: Env): Promise<CheRun>;
   /** Runs a command on a pseudo terminal and types each answer when its question is there. */
   onTerminal(words: readonly string[], answers?: readonly Answer[], env?: Env): Promise<Omit<CheRun, 'stderr'>>;
+  /** Starts a command that runs until it is stopped. */
+  start(words: readonly string[], env?: Env): Running;
   /** Everything that was printed so far. */
   printed(): string;
+}
+
+export interface Running extends AsyncDisposable {
+  /** What it has printed. */
+  printed(): string;
+  /** Asks it to stop; resolves with its exit status. */
+  stop(): Promise<number | null>;
 }
 
 export interface Answer {
@@ -64,6 +73,7 @@ export function startCheBackup(kubeconfig: string): CheBackup {
       printed += run.stdout;
       return run;
     },
+    start: (words, env = {}) => startProgram(args(words), env, (text) => void (printed += text)),
     printed: () => printed,
     [Symbol.dispose]() {
       child.kill('SIGKILL');
@@ -77,18 +87,52 @@ function messages(text: string): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+function startProgram(words: readonly string[], env: Env, onText: (text: string) => void): Running {
+  const child = spawn(process.execPath, ['--conditions=@restic-engine/source', MAIN, ...words], {
+    env: { ...environment(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let printed = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      onText(text);
+    });
+  }
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  return {
+    printed: () => printed,
+    stop() {
+      child.kill('SIGTERM');
+      return ended;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** With nothing of this machine in it but what a program needs to start. */
+function environment(): Record<string, string> {
+  const { PATH = '', TMPDIR, NODE_COMPILE_CACHE } = process.env;
+  const passed = { ...(TMPDIR && { TMPDIR }), ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
+  return { PATH, HOME: '/nonexistent', ...passed };
+}
+
 /** `script` of util-linux makes the terminal and passes on the exit status. */
 function runOnTerminal(
   words: readonly string[],
   answers: readonly Answer[],
   env: Env,
 ): Promise<Omit<CheRun, 'stderr'>> {
-  const { PATH = '', TMPDIR, NODE_COMPILE_CACHE } = process.env;
-  const passed = { ...(TMPDIR && { TMPDIR }), ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
   const program = [process.execPath, '--conditions=@restic-engine/source', MAIN, ...words].map(quote).join(' ');
   const line = `stty cols 200 rows 40 && exec ${program}`;
   const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
-    env: { PATH, HOME: '/nonexistent', TERM: 'xterm-256color', SHELL: '/bin/sh', ...passed, ...env },
+    env: { ...environment(), TERM: 'xterm-256color', SHELL: '/bin/sh', ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const left = [...answers];
