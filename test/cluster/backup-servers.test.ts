@@ -12,6 +12,7 @@ import {
   withServerRepository,
 } from '@restic-engine/che-state';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { learnHostKey } from '../../packages/che-state/src/server/host-key.ts';
 import { describeWithPeers } from '../peers/peers.ts';
 import { startDaemon } from '../servers/daemon.ts';
 import type { Sshd } from '../servers/sshd.ts';
@@ -150,6 +151,21 @@ await describeWithPeers(['kube-apiserver', 'etcd', 'kubectl', 'sshd'], 'backup s
       expect(await repositoryId(namespace)).toBe(id);
       expect((await stage.api.get(ref)).metadata.annotations?.[HOST_KEY]).toMatch(/^\[127\.0\.0\.1\]/);
     });
+  });
+
+  it('have one SSH key, whoever looks at the same time', async () => {
+    const namespace = await stage.newNamespace();
+    await stage.configuration(namespace, { rest: { hostname: 'host', repositoryPasswordSecretRef: 'x' } });
+    const ref = at(KIND.serverConfiguration, namespace, 'it');
+    const lines = ['A', 'B', 'C'].map((key) => `host ssh-ed25519 ${key}`);
+    const learned = await Promise.allSettled(lines.map((line) => learnHostKey(cluster, ref, line, {})));
+    const [known, ...others] = lines.filter((_, number) => learned[number]?.status === 'fulfilled');
+    expect(others).toEqual([]);
+    expect((await stage.api.get(ref)).metadata.annotations).toEqual({ [HOST_KEY]: known });
+    for (const line of lines.filter((one) => one !== known)) {
+      expect(await failure(learnHostKey(cluster, ref, line, {}))).toMatchObject({ code: 'untrusted' });
+    }
+    await learnHostKey(cluster, ref, known ?? '', {});
   });
 
   it('are stored as flags say, one in the place of the other', async () => {
