@@ -152,13 +152,13 @@ await describeWithPeer('kube-apiserver', 'a restore that is disturbed', () => {
         metadata: { finalizers: ['test.example/never'] },
       });
       const stop = new AbortController();
-      const first = restoreAll(cluster, backup, { recreate: true, signal: stop.signal, takeOverAfterMs: 300 });
+      const first = restoreAll(cluster, backup, { recreate: true, signal: stop.signal, takeOverAfterMs: 2000 });
       const settled = first.then(
         () => undefined,
         (error: unknown) => error,
       );
       await until('the restore waits', async () => (await find(progress))?.data?.['stage'] === 'cleanup');
-      await expect(restoreAll(cluster, backup, { recreate: true, takeOverAfterMs: 300 })).rejects.toMatchObject({
+      await expect(restoreAll(cluster, backup, { recreate: true, takeOverAfterMs: 2000 })).rejects.toMatchObject({
         code: 'conflict',
         message: 'this restore is under way already, by another process',
       });
