@@ -142,7 +142,8 @@ export function playOperator(
     kind,
     ({ type, object }) => {
       const { uid = '' } = object.metadata;
-      if (type === 'DELETED' || begun.has(uid) || Object.keys(object.spec ?? {}).length === 0) return;
+      const isOld = object.status !== undefined || Object.keys(object.spec ?? {}).length === 0;
+      if (type === 'DELETED' || begun.has(uid) || isOld) return;
       begun.add(uid);
       play(object).catch((error: unknown) => !ending.signal.aborted && failures.push(error));
     },
