@@ -63,7 +63,8 @@ export async function listStates(repository: Repository, options: ListStatesOpti
 }
 
 /**
- * The snapshot of a backup: `latest` of the installation, or the one with an id or the unique beginning of one.
+ * The snapshot of a backup: `latest` of the installation, or the one with an id or the unique beginning of one. What was
+ * saved before a restore is never the latest.
  * Rejects with `not-found`, `ambiguous`, `bad-request` when `latest` is asked without saying of which installation, and
  * `mismatch` for a snapshot of something else.
  */
@@ -82,9 +83,15 @@ export async function findState(
     throw new EngineError('bad-request', 'latest needs an installation whose backup is meant', { snapshot: which });
   }
   const states = await listStates(repository, { host: anyInstallation ? undefined : host, signal });
-  const latest = states.at(-1);
+  // The old operator's may be of another installation: one of this is better.
+  const latest = states.findLast(isForRestoring) ?? states.findLast(({ isOld }) => isOld);
   if (latest !== undefined) return latest.snapshot;
   throw new EngineError('not-found', 'the repository has no backup of this installation of Che', { snapshot: which });
+}
+
+/** What a restore saves before it begins is what was to be replaced: who restores `latest` once more wants the backup. */
+function isForRestoring({ isOld, reason }: StateEntry): boolean {
+  return !isOld && reason !== 'before-restore';
 }
 
 /** undefined for a snapshot of something else. */

@@ -31,6 +31,20 @@ describe('finding backups', () => {
     ]);
   });
 
+  it('never takes what was saved before a restore for the latest', async () => {
+    await using repository = await makeRepository();
+    const tags = ['che', 'namespace:eclipse-che', 'reason:before-restore'];
+    const saved = await save(repository, FILES, { at: 3, tags });
+    expect(await codeOf(findState(repository, 'latest', { host: HOST }))).toBe('not-found');
+    const old = await save(repository, FILES, { ...OLD, at: 1 });
+    expect((await findState(repository, 'latest', { host: HOST })).id).toBe(old);
+    const ours = await save(repository, FILES, { at: 2 });
+    await save(repository, FILES, { ...OLD, at: 4 });
+    expect((await findState(repository, 'latest', { host: HOST })).id).toBe(ours);
+    expect((await findState(repository, 'latest', { anyInstallation: true })).id).toBe(ours);
+    expect((await findState(repository, saved)).id).toBe(saved);
+  });
+
   it('finds one by id and by the beginning of one, whichever installation it is of', async () => {
     await using repository = await makeRepository();
     const id = await save(repository, FILES, { host: 'elsewhere@uid-9' });
