@@ -35,10 +35,14 @@ const OPENSHIFT: readonly Kind[] = [
 ];
 
 /** Makes the definitions and resolves when the kinds are served. */
-export async function installCrds(api: Api, { platform = 'openshift', che = 'v2' }: CrdOptions = {}): Promise<void> {
+export function installCrds(api: Api, options: CrdOptions = {}): Promise<void> {
+  return applyCrds(api, definitionsOf(options));
+}
+
+export function definitionsOf({ platform = 'openshift', che = 'v2' }: CrdOptions = {}): KubeObject[] {
   const cheCluster = definition(KIND.cheClusterV1, che === 'v2' ? ['v1', 'v2'] : ['v1']);
   const others = platform === 'openshift' ? [...EVERYWHERE, ...OPENSHIFT] : EVERYWHERE;
-  await applyCrds(api, [cheCluster, ...others.map((kind) => definition(kind, [kind.version]))]);
+  return [cheCluster, ...others.map((kind) => definition(kind, [kind.version]))];
 }
 
 /** Makes definitions, whoever wrote them, and resolves when their kinds are served. */

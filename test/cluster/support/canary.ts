@@ -36,7 +36,7 @@ export function expectNoCanary(what: string, text: string | Uint8Array): void {
 /** Throws when a canary is where everybody who may read a cluster's state but no Secrets sees it. */
 export async function expectNoCanaryIn(api: Api): Promise<void> {
   const told = [KIND.event, KIND.lease, KIND.clusterBackup, KIND.clusterRestore, KIND.backupSchedule];
-  for (const kind of [...told, KIND.serverConfiguration, KIND.cheClusterV1]) {
+  for (const kind of [...told, KIND.serverConfiguration, KIND.cheClusterV1, KIND.cheClusterV2]) {
     expectNoCanary(`a ${kind.kind}`, JSON.stringify(await api.list(kind)));
   }
   const ours = 'app.kubernetes.io/part-of=backup.che.eclipse.org';

@@ -177,7 +177,9 @@ function derivedOfChe(namespace: string): Made[] {
     objectOf(KIND.service, 'che-host', part('che'), { spec: { ports: [{ port: 8080 }], selector: labels } }),
     objectOf(KIND.deployment, 'che', part('che'), { spec: { selector: { matchLabels: labels }, template: pod } }),
     objectOf(KIND.role, 'che', part('che'), { rules: RULES }),
-    objectOf(KIND.route, 'che', part('che'), { spec: { host: 'che.apps.one.example' } }),
+    objectOf(KIND.route, 'che', part('che'), {
+      spec: { host: 'che.apps.one.example', to: { kind: 'Service', name: 'che-host' } },
+    }),
   ].map(derived);
 }
 

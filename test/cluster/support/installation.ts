@@ -107,8 +107,12 @@ async function installed(api: Api, namespaces: readonly string[]): Promise<void>
   const isReady = ({ status }: KubeObject): boolean =>
     status?.['cheVersion'] !== undefined || status?.['devworkspaceId'] !== undefined;
   await until('the operators have done their part', async () => {
-    const waiting = [...(await api.list(KIND.cheClusterV1)), ...(await api.list(KIND.devWorkspace))];
-    return waiting.filter(({ metadata }) => namespaces.includes(metadata.namespace ?? '')).every(isReady);
+    const kinds = [KIND.cheClusterV1, KIND.cheClusterV2, KIND.devWorkspace];
+    const waiting = await Promise.all(kinds.map((kind) => api.list(kind)));
+    return waiting
+      .flat()
+      .filter(({ metadata }) => namespaces.includes(metadata.namespace ?? ''))
+      .every(isReady);
   });
 }
 

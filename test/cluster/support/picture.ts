@@ -1,5 +1,5 @@
 /** What a cluster looks like, apart from what is another thing each time: to be compared before and after. */
-import type { Kind, KubeObject } from '@restic-engine/che-state';
+import type { KubeObject } from '@restic-engine/che-state';
 import { KIND } from '../crds/kinds.ts';
 import type { Api } from './api.ts';
 import type { TestInstallation } from './installation.ts';
@@ -16,17 +16,12 @@ export async function takePicture(api: Api, { saved }: TestInstallation): Promis
   const names = new Set(saved.map(nameOf));
   const kinds = new Set(saved.map(({ kind }) => kind));
   const found = new Map<string, unknown>();
-  for (const kind of kindsOf(kinds)) {
+  for (const kind of Object.values(KIND).filter((each) => kinds.has(each.kind))) {
     for (const object of await api.list(kind)) {
       if (names.has(nameOf(object))) found.set(nameOf(object), essenceOf(object));
     }
   }
   return Object.fromEntries(found);
-}
-
-/** A CheCluster is served in two versions, of which one is enough to look at it. */
-function kindsOf(names: ReadonlySet<string>): Kind[] {
-  return Object.values(KIND).filter((kind) => names.has(kind.kind) && kind !== KIND.cheClusterV2);
 }
 
 /** Annotations that come and go with backups and with workspaces that run. */

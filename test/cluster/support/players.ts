@@ -9,6 +9,8 @@ import { KIND, KINDS } from '../crds/kinds.ts';
 import { ApiError, eachOf, pathOf, type Api, type ApiEvent } from './api.ts';
 
 export interface PlayersOptions {
+  /** In which version the Che operator looks at CheClusters: one that the API serves. @default 'v1' */
+  readonly cheApi?: 'v1' | 'v2';
   /** What the Che operator says it has installed. @default '7.90.0' */
   readonly cheVersion?: string;
   /** The cluster's domain. @default 'apps.one.example' */
@@ -59,7 +61,14 @@ export function startPlayers(api: Api, options: PlayersOptions = {}): Players {
       .finally(() => running.delete(kept));
     running.add(kept);
   };
-  const all = { cheVersion: '7.90.0', domain: 'apps.one.example', readyAfterMs: 50, finalizeAfterMs: 200, ...options };
+  const all = {
+    cheApi: 'v1' as const,
+    cheVersion: '7.90.0',
+    domain: 'apps.one.example',
+    readyAfterMs: 50,
+    finalizeAfterMs: 200,
+    ...options,
+  };
   for (const player of PLAYERS) {
     for (const watching of player({ api, options: all, signal, do: (work) => keep(work()) })) keep(watching);
   }
@@ -127,7 +136,7 @@ function volumeProtector({ api, signal, do: perform }: Stage): Promise<void>[] {
   return [api.watch(kind, onEvent, signal)];
 }
 
-const OWNERS: readonly Kind[] = [KIND.cheClusterV1, KIND.devWorkspace];
+const OWNERS: readonly Kind[] = [KIND.cheClusterV1, KIND.cheClusterV2, KIND.devWorkspace];
 const OWNED: readonly Kind[] = [
   KIND.secret,
   KIND.configMap,
@@ -148,13 +157,17 @@ function garbageCollector({ api, signal, do: perform }: Stage): Promise<void>[] 
   };
   const check = async (ref: ObjectRef, object: KubeObject): Promise<void> => {
     for (const { kind, name, uid } of object.metadata.ownerReferences ?? []) {
-      const owner = OWNERS.find((each) => each.kind === kind);
-      if (owner === undefined) continue;
-      const found = await api.get({ kind: owner, namespace: ref.namespace, name }).catch((error: unknown) => {
-        if (error instanceof ApiError && error.status === 404) return undefined;
-        throw error;
-      });
-      if (found?.metadata.uid !== uid) await collect(ref);
+      const owners = OWNERS.filter((each) => each.kind === kind);
+      const found = await Promise.all(owners.map((each) => uidOf({ kind: each, namespace: ref.namespace, name })));
+      if (owners.length > 0 && !found.includes(uid)) await collect(ref);
+    }
+  };
+  const uidOf = async (owner: ObjectRef): Promise<string | undefined> => {
+    try {
+      return (await api.get(owner)).metadata.uid;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
     }
   };
   const onOwned =
@@ -189,9 +202,9 @@ const CHE_FINALIZERS = [
   'cheGateway.clusterpermissions.finalizers.che.eclipse.org',
 ];
 
-/** Looks after CheClusters of both generations: v1 is what every API of the tests serves. */
+/** Looks after CheClusters of both generations: v1 is what most APIs of the tests serve. */
 function cheOperator({ api, options, signal, do: perform }: Stage): Promise<void>[] {
-  const kind = KIND.cheClusterV1;
+  const kind = options.cheApi === 'v2' ? KIND.cheClusterV2 : KIND.cheClusterV1;
   const handled = new Set<string>();
   /** Does a thing of that name once for each object. */
   const once = (object: KubeObject, what: string, work: () => Promise<unknown>): void => {
