@@ -98,7 +98,7 @@ export async function clusterUidOf(cluster: Cluster, call: ClusterCall): Promise
 }
 
 /** undefined when it is not known: on OpenShift, while Che is not installed or where somebody has chosen its host. */
-export function appsDomainOf(
+function appsDomainOf(
   { spec, status, metadata: { namespace } }: KubeObject,
   { infrastructure, flavor }: Pick<Installation, 'infrastructure' | 'flavor'>,
 ): string | undefined {

@@ -10,7 +10,7 @@ export const OWNER_ANNOTATION = 'backup.che.eclipse.org/owner';
 /** Gives a new DevWorkspace the id of the one it stands for: folders on volumes and routes are named after it. */
 export const ID_OVERRIDE_ANNOTATION = 'controller.devfile.io/devworkspace_id_override';
 /** Into such a ConfigMap OpenShift puts the certificates of the cluster. */
-export const INJECTED_BUNDLE_LABEL = 'config.openshift.io/inject-trusted-cabundle';
+const INJECTED_BUNDLE_LABEL = 'config.openshift.io/inject-trusted-cabundle';
 
 const INJECTED_BUNDLE_KEY = 'ca-bundle.crt';
 /** Longer ones are refused as an override. */

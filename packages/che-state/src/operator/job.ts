@@ -40,7 +40,7 @@ export interface JobKind {
   readonly isFinal: (error: unknown) => boolean;
 }
 
-export const WAITING = 'Waiting for its turn';
+const WAITING = 'Waiting for its turn';
 
 export async function reconcileJob(
   context: OperatorContext,

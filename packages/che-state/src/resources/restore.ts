@@ -3,7 +3,7 @@ import { fieldAt, isRecord, textAt, textsAt } from '../objects/fields.ts';
 import type { KubeObject } from '../objects/object.ts';
 import { type JobStatus, numberAt, readJobStatus } from './job.ts';
 
-export const ALLOWED = ['version', 'infrastructure', 'namespace', 'domain', 'cluster'] as const;
+const ALLOWED = ['version', 'infrastructure', 'namespace', 'domain', 'cluster'] as const;
 
 export interface RestoreSpec {
   /** An id, its beginning, or `latest`. */

@@ -25,7 +25,7 @@ export function differenceOf(live: KubeObject, saved: KubeObject): Readonly<Reco
 }
 
 /** Without the note of who owned it: that is linked when the owner is there. */
-export function withoutOwner(object: KubeObject): KubeObject {
+function withoutOwner(object: KubeObject): KubeObject {
   if (object.metadata.annotations?.[OWNER_ANNOTATION] === undefined) return object;
   const { annotations, ...metadata } = object.metadata;
   const { [OWNER_ANNOTATION]: _owner, ...rest } = annotations;

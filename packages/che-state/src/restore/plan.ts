@@ -6,7 +6,7 @@ import { NAMESPACE } from '../objects/kinds.ts';
 import type { ObjectRef } from '../objects/object.ts';
 import { isSameKind } from '../objects/path.ts';
 import type { BackupInfo } from '../state/info.ts';
-import type { SavedObject, SavedState } from '../state/state.ts';
+import type { SavedDatabase, SavedObject, SavedState } from '../state/state.ts';
 import { adaptRef, type Move } from './adapt.ts';
 import {
   type FoundMismatch,
@@ -35,7 +35,8 @@ export interface PlanRestoreOptions extends ClusterCall {
   readonly only?: readonly string[] | undefined;
   /**
    * Also delete what a backup would take and this one does not have. Never namespaces and what is in those that the backup
-   * does not have, never volumes, and never the CheCluster. Files of deleted workspaces go with them. @default false
+   * does not have, never what is in no namespace, never volumes, and never the CheCluster. Files of deleted workspaces go
+   * with them. @default false
    */
   readonly remove?: boolean | undefined;
   /** Delete the CheCluster first, with everything that belongs to it. Default: for backups with databases (v1). */
@@ -92,7 +93,7 @@ export interface RestorePlan {
 /**
  * Reads everything in the backup, compares it with the cluster, and says what a restore does. Changes nothing.
  *
- * Rejects with `corrupt` when anything in the backup cannot be read, `mismatch` when it is of another place or version
+ * Rejects with `corrupt` when anything in the backup cannot be read, `database` for a dump that loading would refuse, `mismatch` when it is of another place or version
  * than allowed (the context says which), `bad-request` for an `only` that is no selector or chooses nothing and for a
  * CheCluster of another name, `unsupported` when the cluster does not know CheClusters, `already-exists` when there is a
  * CheCluster elsewhere and can be only one, and as the calls of {@link Cluster} do.
@@ -115,7 +116,7 @@ export async function planRestore(options: PlanRestoreOptions): Promise<RestoreP
   if (unused !== undefined) throw nothingChosen(unused);
 
   const unknown = await unknownKinds(cluster, objects, allow, call);
-  const compared = await readAll(options, move, objects, unknown);
+  const compared = await readAll(options, move, { objects, databases, unknown });
   const planned = objects.map(({ ref, path }): PlannedObject => {
     const there = adaptRef(move, ref);
     const { action, owner } = compared.get(path) ?? { action: 'skip' as const, owner: undefined };
@@ -193,10 +194,15 @@ async function unknownKinds(
 async function readAll(
   { cluster, state, signal, onProgress }: PlanRestoreOptions,
   move: Move,
-  chosen: readonly SavedObject[],
-  unknown: ReadonlySet<string>,
+  chosen: {
+    readonly objects: readonly SavedObject[];
+    readonly databases: readonly SavedDatabase[];
+    /** Paths of objects whose kind the cluster does not know. */
+    readonly unknown: ReadonlySet<string>;
+  },
 ): Promise<ReadonlyMap<string, Pick<PlannedObject, 'action' | 'owner'>>> {
   const call = { signal };
+  const loaded = new Set(chosen.databases.map(({ name }) => name));
   const progress = {
     objectsDone: 0,
     objectsTotal: state.objects.length,
@@ -205,7 +211,7 @@ async function readAll(
   };
   const tell = (): void => onProgress?.({ ...progress });
   const actions = new Map<string, Pick<PlannedObject, 'action' | 'owner'>>();
-  const compared = chosen.filter(({ path }) => !unknown.has(path));
+  const compared = chosen.objects.filter(({ path }) => !chosen.unknown.has(path));
   await compareAll(cluster, state, move, compared, call, ({ saved, live, owner, patch }) => {
     const action = live === undefined ? 'create' : patch === undefined ? 'unchanged' : 'replace';
     actions.set(saved.path, { action, owner });
@@ -221,10 +227,12 @@ async function readAll(
     },
   );
   for (const database of state.databases) {
-    await readDump(state.readDatabase(database, call), database.name, (bytes) => {
+    const { name } = database;
+    const read = (bytes: number): void => {
       progress.bytesDone += bytes;
       tell();
-    });
+    };
+    await readDump(state.readDatabase(database, call), { name, isLoaded: loaded.has(name), read });
   }
   return actions;
 }
@@ -239,23 +247,22 @@ async function otherObjects(
   const back: Move = { ...move, from: move.to, to: move.from };
   const refs = state.objects.map(({ ref }) => adaptRef(move, ref));
   const known = new Set(refs.map(keyOf));
-  const namespaces = new Set([
+  const namespaces = new Set<string | undefined>([
     target.namespace,
-    ...refs.map(({ kind, name }) => (isSameKind(kind, NAMESPACE) ? name : '')),
+    ...refs.flatMap(({ kind, name }) => (isSameKind(kind, NAMESPACE) ? [name] : [])),
   ]);
   const others: PlannedObject[] = [];
   for await (const { ref } of collect(cluster, where, { signal })) {
     if (known.has(keyOf(ref)) || !chosen.object(adaptRef(back, ref))) continue;
-    const removable = !isKept(ref) && (ref.namespace === undefined || namespaces.has(ref.namespace));
-    const action = remove && removable ? 'remove' : 'keep';
+    // What is in no namespace, such as a role that a CheCluster names, may serve others beside Che.
+    const action = remove && !isKept(ref) && namespaces.has(ref.namespace) ? 'remove' : 'keep';
     others.push({ ref, action, path: undefined, owner: undefined, stage: stageOf(ref, target.namespace) });
   }
   return others;
 }
 
 /** Never removed: with them goes what no backup has. */
-const isKept = ({ kind }: ObjectRef): boolean =>
-  ['Namespace', 'PersistentVolumeClaim', 'CheCluster'].includes(kind.kind);
+const isKept = ({ kind }: ObjectRef): boolean => ['PersistentVolumeClaim', 'CheCluster'].includes(kind.kind);
 
 /** The operator knows one CheCluster; another one beside it would be refused, or ignored. */
 function refuseOtherName(planned: readonly PlannedObject[], { installation }: FoundTarget): void {

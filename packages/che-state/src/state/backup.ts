@@ -122,7 +122,7 @@ interface About {
 }
 
 /** What a backup says of itself. */
-export function infoOf(installation: Installation, { reason, databases, operator, now }: About): BackupInfo {
+function infoOf(installation: Installation, { reason, databases, operator, now }: About): BackupInfo {
   return {
     metadataFileVersion: 'v1',
     creationDate: now.toISOString(),

@@ -15,10 +15,12 @@ it('knows a whole dump, however it comes', async () => {
       fc.integer({ min: 1, max: 3000 }),
       fc.nat(3000),
       fc.constantFrom(END, UNRESTRICTED),
-      async (size, length, end) => {
-        const text = `${'a'.repeat(length)}\n${end}`;
+      fc.boolean(),
+      async (size, length, end, isLoaded) => {
+        const text = `${'a'.repeat(length)};\n${end}`;
         let read = 0;
-        await readDump(pieces(text, size), 'dbche', (bytes) => (read += bytes));
+        const name = 'dbche';
+        await readDump(pieces(text, size), { name, isLoaded, read: (bytes) => (read += bytes) });
         expect(read).toBe(text.length);
       },
     ),
@@ -32,8 +34,18 @@ it.each([
   ['breaks off in its last line', '-- PostgreSQL database dump comp'],
   ['goes on after its end', `${END}${'x'.repeat(2000)}`],
 ])('refuses one that %s', async (_, text) => {
-  await expect(readDump(pieces(text, 100), 'dbche', () => undefined)).rejects.toMatchObject({
+  const options = { name: 'dbche', isLoaded: false, read: () => undefined };
+  await expect(readDump(pieces(text, 100), options)).rejects.toMatchObject({
     code: 'corrupt',
     context: { database: 'dbche' },
   });
+});
+
+it.each([
+  ['has a command for psql', `\\! id\n${END}`, 'database'],
+  ['has its last words in a text', `SELECT '\n${END}`, 'corrupt'],
+])('refuses one to be loaded that %s, before what it replaces is gone', async (_, text, code) => {
+  const options = { name: 'dbche', read: () => undefined };
+  await expect(readDump(pieces(text, 7), { ...options, isLoaded: true })).rejects.toMatchObject({ code });
+  await readDump(pieces(text, 7), { ...options, isLoaded: false });
 });

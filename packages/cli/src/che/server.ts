@@ -22,7 +22,7 @@ export function serverChoice({ env, ui }: CheContext, flags: ServerFlags): Serve
 }
 
 /** The password and the key, from where they are. */
-export async function urlCredentials(
+async function urlCredentials(
   { password, access }: UrlChoice,
   { signal }: Pick<CheContext, 'signal'>,
 ): Promise<UrlCredentials> {

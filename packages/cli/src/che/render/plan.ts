@@ -33,7 +33,7 @@ export function tellPlan(ui: Ui, plan: RestorePlan, { each }: { readonly each: b
 }
 
 /** The plan in short. */
-export function planLines({ objects, databases, mismatches, recreate }: RestorePlan, { name }: Screen): string[] {
+function planLines({ objects, databases, mismatches, recreate }: RestorePlan, { name }: Screen): string[] {
   const counts = countActions(objects);
   return [
     ...mismatches.map(
