@@ -125,6 +125,7 @@ await describeWithPeer('kube-apiserver', 'a restore that is disturbed', () => {
     const { api, cluster } = place;
     const che = installationV2({ users: 1, devWorkspaces: 1 });
     await withBackup(place, che, async (backup) => {
+      const { repository } = backup;
       const before = await takePicture(api, che);
       const { uid, finalizers = [] } = (await api.get(cheCluster)).metadata;
       await api.merge(cheCluster, { metadata: { finalizers: [...finalizers, 'test.example/never'] } });
@@ -135,8 +136,12 @@ await describeWithPeer('kube-apiserver', 'a restore that is disturbed', () => {
       expect((await api.get(progress)).data).toMatchObject({ stage: 'cleanup', replacedUid: uid, holder: '' });
       expect((await api.get(cheCluster)).metadata.uid).toBe(uid);
       const going = restoreAll(cluster, backup, { recreate: true });
+      // Nobody may forget or prune what is still to be read.
+      await until('it goes on', async () => (await api.get(progress)).data?.['holder'] !== '');
+      await expect(repository.lock({ exclusive: true })).rejects.toMatchObject({ code: 'locked' });
       await api.merge(cheCluster, { metadata: { uid, finalizers: null } });
       expect(await going).toMatchObject({ resumed: true, differences: [] });
+      await (await repository.lock({ exclusive: true }))[Symbol.asyncDispose]();
       expect((await api.get(cheCluster)).metadata.uid).not.toBe(uid);
       expect(await takePicture(api, che)).toEqual(before);
     });

@@ -127,7 +127,9 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
     const { api, cluster } = place;
     const che = installationV2(SMALL);
     const other = 'user9-che';
-    await withBackup(place, che, async (backup) => {
+    const role = at(KIND.clusterRole, undefined, 'of-others-too');
+    const naming = { spec: { devEnvironments: { user: { clusterRoles: ['roles-of-users', role.name] } } } };
+    const use = async (backup: BackedUp): Promise<void> => {
       const before = await takePicture(api, che);
       const labels = { 'controller.devfile.io/git-credential': 'true' };
       const secret = (namespace: string, more = {}): KubeObject => ({
@@ -159,6 +161,8 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
           ...(own && { labels: own }),
         },
       });
+      const users = che.saved.find(({ metadata }) => metadata.name === 'roles-of-users')!;
+      await api.create({ ...users, metadata: { name: role.name } });
       // What came later is known also while Che itself is not there.
       await api.remove(cheCluster);
       await until('the CheCluster is gone', async () => (await find(cheCluster)) === undefined);
@@ -171,12 +175,19 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
         expect(await find(at(KIND.secret, CHE, 'not-of-che'))).toBeDefined();
         expect(await find(at(KIND.secret, other, 'later'))).toBeDefined();
         expect(await find(at(KIND.volumeClaim, 'user1-che', 'later'))).toBeDefined();
+        expect(await find(role)).toBeDefined();
+        const safe = await openState(backup.repository, result.safetySnapshotId ?? '');
+        const saved = safe.objects.map(({ path }) => path);
+        expect(saved).toContain('secrets/later.yaml');
+        expect(saved).toContain('objects/user1-che/workspace.devfile.io_DevWorkspace/later.yaml');
+        await api.remove(role);
         expect(await takePicture(api, che)).toEqual(before);
       } finally {
         await api.remove(at(KIND.namespace, undefined, other));
         await until('the namespace is gone', async () => !(await find(at(KIND.namespace, undefined, other))));
       }
-    });
+    };
+    await withBackup(place, che, use, () => api.merge(cheCluster, naming));
   });
 
   it('refuses what does not fit, unless that is allowed', async () => {

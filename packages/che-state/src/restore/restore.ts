@@ -18,12 +18,14 @@ import { waitUntilReady } from './ready.ts';
 import { claimRecord, findRecord, type HeldRecord, type RestoreRecord } from './record.ts';
 import { requestDeletion, waitUntilDeleted } from './recreate.ts';
 import { removeOthers } from './remove.ts';
-import { moveOf } from './target.ts';
+import { installationOf, moveOf } from './target.ts';
 import { leftDifferences } from './verify.ts';
 import type { LeftDifference, RestoreProgress, RestoreWork } from './work.ts';
 
 const READY_TIMEOUT_MS = 15 * 60_000;
 const TAKE_OVER_AFTER_MS = 30_000;
+/** Others may be removing snapshots or data. */
+const LOCK_PATIENCE_MS = 30_000;
 
 export interface RestoreStateOptions extends ClusterCall {
   readonly cluster: Cluster;
@@ -64,15 +66,31 @@ export interface RestoreResult {
  * From before the first change until after the last there is a ConfigMap `che-restore-progress` in Che's namespace. When
  * the restore is interrupted, planning and calling it again with the same options goes on.
  *
- * Rejects with `conflict` when another restore is under way or unfinished, `timeout` when something did not get ready or did
- * not go, `database`, `bad-request` and `denied` when the API refuses the CheCluster or a namespace, and as the calls of
- * {@link Cluster} and the repository do.
+ * Rejects with `conflict` when another restore is under way or unfinished, `locked` when somebody else has the repository for
+ * himself, `not-found` when the snapshot has been removed since it was planned, `timeout` when something did not get ready
+ * or did not go, `database`, `bad-request` and `denied` when the API refuses the CheCluster or a namespace, and as the calls
+ * of {@link Cluster} and the repository do.
  */
 export async function restoreState(options: RestoreStateOptions): Promise<RestoreResult> {
-  const { cluster, plan, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
+  const { cluster, plan, signal } = options;
   const { namespace } = plan.target;
   const noted = await findRecord(cluster, namespace, namespace, signal);
   if (noted === undefined && plan.stages.length === 0) return nothingDone(plan);
+  // Until the end, for nobody may remove the backup when what it replaces is gone.
+  const lock = await options.repository.lock({ retryMs: LOCK_PATIENCE_MS, signal });
+  try {
+    return await restoreLocked({ ...options, signal: lock.signal });
+  } catch (error) {
+    throw lock.lost ?? error;
+  } finally {
+    // What is done is done; a lock that stays is stale after half an hour.
+    await Promise.allSettled([lock[Symbol.asyncDispose]()]);
+  }
+}
+
+async function restoreLocked(options: RestoreStateOptions): Promise<RestoreResult> {
+  const { cluster, plan, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
+  const { namespace } = plan.target;
   const state = await openState(options.repository, plan.snapshotId, { signal });
   await ensureNamespace(cluster, namespace, { readyTimeoutMs, signal });
   const record = await claimRecord(cluster, {
@@ -183,13 +201,18 @@ function isUntouched(record: HeldRecord): boolean {
 }
 
 async function makeSafe(
-  { cluster, plan, record, signal }: RestoreWork,
+  { cluster, state, plan, record, signal }: RestoreWork,
   { repository }: RestoreStateOptions,
   databasesIn: (installation: Installation) => Promise<readonly StateDatabase[]>,
 ): Promise<void> {
-  if (plan.target.cheCluster === undefined) return;
-  const installation = await findInstallation(cluster, { namespace: plan.target.namespace, signal });
-  const databases = await databasesIn(installation);
+  const { target, objects } = plan;
+  const isThere = target.cheCluster !== undefined;
+  if (!isThere && !objects.some(({ action }) => action === 'replace' || action === 'remove')) return;
+  // Where Che is away its users' objects may be there; the CheCluster beside them is the one that comes.
+  const installation = isThere
+    ? await findInstallation(cluster, { namespace: target.namespace, signal })
+    : await installationOf(state, target, { signal });
+  const databases = isThere ? await databasesIn(installation) : [];
   const saved = await backupState(repository, { cluster, installation, reason: 'before-restore', databases, signal });
   await record.update({ safetySnapshotId: saved.snapshotId });
 }
