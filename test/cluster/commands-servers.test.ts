@@ -164,13 +164,17 @@ await describeWithPeer('kube-apiserver', 'che-backup and its servers', () => {
         /has failed \(Uploading\): no space/,
       ],
       ['vanishes', [{ state: 'InProgress', stage: 'Uploading' }], /is gone/],
-      ['takes too long', [{ state: 'InProgress', stage: 'Uploading' }], /not ended in 2 s, it is at: Uploading/],
+      ['takes too long', [{ state: 'InProgress', stage: 'Uploading' }], /not ended in 5 s, it is at: Uploading/],
     ])('it is an error when it %s', async (what, statuses, message) => {
-      const timeout = what === 'vanishes' ? '1m' : '2s';
+      const timeout = what === 'vanishes' ? '1m' : '5s';
       await using _operator = playOperator(api(), KIND.clusterBackup, () => statuses);
       const running = run(['server:backup', '--via-operator', '--internal-server', '--timeout', timeout], {});
       if (what === 'vanishes') {
-        const state = async (): Promise<unknown> => (await api().get(backup)).status?.['state'];
+        // The one of before may be there still, and then there is none for a moment.
+        const state = async (): Promise<unknown> =>
+          (await api().list(KIND.clusterBackup, CHE)).find(({ metadata }) => metadata.name === backup.name)?.status?.[
+            'state'
+          ];
         await until('it works', async () => (await state()) === 'InProgress');
         await api().remove(backup);
       }
