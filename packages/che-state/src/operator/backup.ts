@@ -11,6 +11,7 @@ import { backupState } from '../state/backup.ts';
 import { entryOf } from '../state/find.ts';
 import type { Reconcile } from './context.ts';
 import { type JobKind, reconcileJob, type RunningJob } from './job.ts';
+import { scheduleOf, scheduleTag } from './scheduled.ts';
 import { backupServerOf, retryShown } from './server.ts';
 
 const STAGES = {
@@ -38,7 +39,9 @@ async function backUp(job: RunningJob): ReturnType<JobKind['work']> {
     const installation = await findInstallation(cluster, { namespace, signal });
     const databases = await databasesOf(cluster, installation, { external: spec.externalDatabases, signal });
     await job.stage(STAGES.collect);
-    const result = await backupState(repository, { cluster, installation, reason, databases, tags: [tag], signal });
+    const schedule = scheduleOf(object);
+    const tags = schedule === undefined ? [tag] : [tag, scheduleTag(schedule)];
+    const result = await backupState(repository, { cluster, installation, reason, databases, tags, signal });
     const bytes = result.summary.dataAddedPacked;
     tallies.bytes.add({ namespace }, bytes);
     return ended(result.snapshotId, result.info.cheVersion, bytes);

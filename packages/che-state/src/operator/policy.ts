@@ -59,7 +59,8 @@ async function keepPolicy(
   if (lastSuccessTime !== status.lastSuccessTime) await writer.write({ lastSuccessTime }, [], { signal });
   if (status.lastForgetTime !== undefined && status.lastForgetTime >= lastSuccessTime) return;
   if (spec.retention === undefined || backupServer === undefined) return;
-  const policy = { retention: spec.retention, prune: spec.prune, lastPrune: status.lastPruneTime };
+  const schedule = writer.object.metadata.name;
+  const policy = { schedule, retention: spec.retention, prune: spec.prune, lastPrune: status.lastPruneTime };
   try {
     const result = await turns.take(namespace, signal, () => retain(context, namespace, backupServer, policy));
     await showApplied(context, writer, lastSuccessTime, result);

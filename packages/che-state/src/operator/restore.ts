@@ -6,7 +6,7 @@ import { CLUSTER_RESTORE } from '../objects/kinds.ts';
 import { type ClusterRestore, type PlanCounts, readClusterRestore } from '../resources/restore.ts';
 import type { RestoreStage } from '../restore/order.ts';
 import { planRestore, type RestorePlan } from '../restore/plan.ts';
-import { restoreState } from '../restore/restore.ts';
+import { type RestoreResult, restoreState } from '../restore/restore.ts';
 import type { LeftDifference } from '../restore/work.ts';
 import { chooseConfiguration } from '../server/choose.ts';
 import { serverFromConfiguration } from '../server/from-configuration.ts';
@@ -76,12 +76,15 @@ async function restore(job: RunningJob): ReturnType<JobKind['work']> {
       onProgress: ({ stage }) => job.stageSoon(STAGES[stage]),
     });
     const differences = result.differences.slice(0, MAX_DIFFERENCES).map(differenceText);
-    const left = result.differences.length;
-    return {
-      fields: { safetySnapshotId: result.safetySnapshotId, differences },
-      message: left === 0 ? 'Restore succeeded' : `Restore succeeded, with ${left} differences from the backup`,
-    };
+    return { fields: { safetySnapshotId: result.safetySnapshotId, differences }, message: outcomeOf(result) };
   });
+}
+
+/** What is not as in the backup belongs to what is said first. */
+export function outcomeOf({ differences, databases }: Pick<RestoreResult, 'differences' | 'databases'>): string {
+  const left = differences.length === 0 ? '' : `, with ${differences.length} differences from the backup`;
+  const missing = databases.filter(({ loaded }) => !loaded);
+  return `Restore succeeded${left}${missing.map(({ name, reason }) => `; the database ${name} was not loaded: ${reason}`).join('')}`;
 }
 
 /** The snapshot that is found first is the one that is restored, whichever are made until then. */

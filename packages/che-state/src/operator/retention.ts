@@ -1,13 +1,16 @@
-/** Forgetting and pruning: of this installation's snapshots, only those that schedules made. */
-import { EngineError, forget, type KeepPolicy, prune } from 'restic-engine';
+/** Forgetting and pruning: of this installation's snapshots, only those that one schedule made. */
+import { EngineError, forget, type KeepPolicy, prune, removeStaleLocks } from 'restic-engine';
 import { clusterUidOf } from '../collect/find-installation.ts';
 import type { ScheduleSpec } from '../resources/schedule.ts';
 import { serverFromConfiguration } from '../server/from-configuration.ts';
 import { withServerRepository } from '../server/repository.ts';
 import { hostOf, STATE_TAG } from '../state/find.ts';
 import type { OperatorContext } from './context.ts';
+import { scheduleTag } from './scheduled.ts';
 
 export interface Retention {
+  /** Name of the schedule: what others keep longer is not its own. */
+  readonly schedule: string;
   readonly retention: KeepPolicy;
   readonly prune: ScheduleSpec['prune'];
   /** RFC 3339; undefined for never. */
@@ -37,13 +40,14 @@ export async function retain(
   const retry = { maxElapsedMs: context.serverPatienceMs };
   return withServerRepository(server, { create: false, retry, signal }, async (repository) => {
     const call = { retryLockMs: LOCK_PATIENCE_MS, signal };
+    // Of whoever died at work, an operator for one: nobody else removes them.
+    await removeStaleLocks(repository, { signal });
     const { removed, failed } = await forget(repository, {
       ...call,
       policy: policy.retention,
-      filter: { hosts: [host], tags: [[STATE_TAG, 'reason:schedule']] },
+      filter: { hosts: [host], tags: [[STATE_TAG, 'reason:schedule', scheduleTag(policy.schedule)]] },
       groupBy: ['host'],
     });
-
     if (failed.length > 0) throw new EngineError('io', 'snapshots could not be removed', { failed: failed.length });
     const pruned = isPruneDue(policy, removed.length, context.now());
     if (pruned) await prune(repository, call);
@@ -52,7 +56,7 @@ export async function retain(
 }
 
 export function isPruneDue(
-  { prune: when, lastPrune }: Omit<Retention, 'retention'>,
+  { prune: when, lastPrune }: Pick<Retention, 'prune' | 'lastPrune'>,
   removed: number,
   now: Date,
 ): boolean {

@@ -2,8 +2,7 @@
 import { EngineError } from 'restic-engine';
 import type { Cluster } from '../cluster/cluster.ts';
 import { BACKUP_SCHEDULE, CHE_CLUSTER_V1, CHE_CLUSTER_V2, CLUSTER_BACKUP, CLUSTER_RESTORE } from '../objects/kinds.ts';
-import type { Kind, KubeObject } from '../objects/object.ts';
-import { SCHEDULE_LABEL } from '../resources/backup.ts';
+import type { Kind } from '../objects/object.ts';
 import { reconcileBackup } from './backup.ts';
 import type { OperatorContext, Reconcile, Tallies } from './context.ts';
 import { codeOf, describe } from './failure.ts';
@@ -17,6 +16,7 @@ import { type Outcome, WorkQueue } from './queue.ts';
 import { reconcilePolicy } from './policy.ts';
 import { reconcileRestore } from './restore.ts';
 import { reconcileSchedule } from './schedule.ts';
+import { scheduleOf } from './scheduled.ts';
 import { ObjectStore } from './store.ts';
 import { Turns } from './turns.ts';
 import { reconcileUpdate } from './update.ts';
@@ -184,20 +184,13 @@ function storeOf(
       const { metadata } = object;
       const home = metadata.namespace ?? '';
       queue.add(`${kind.plural}/${home}/${metadata.name}`);
-      const schedule = scheduleOf(kind, object);
+      const schedule = kind === BACKUP_SCHEDULE ? metadata.name : scheduleOf(object);
       if (schedule === undefined) return;
       queue.add(`${BACKUP_SCHEDULE.plural}/${home}/${schedule}`);
       queue.add(`${POLICIES}/${home}/${schedule}`);
     },
     onFailure: (error) => logFailure(log, `${kind.plural} cannot be watched`, error),
   });
-}
-
-/** Itself, or the one that made a backup. */
-function scheduleOf(kind: Kind, { metadata }: KubeObject): string | undefined {
-  if (kind === BACKUP_SCHEDULE) return metadata.name;
-  if (metadata.labels?.[SCHEDULE_LABEL] === undefined) return undefined;
-  return metadata.ownerReferences?.find((owner) => owner.kind === BACKUP_SCHEDULE.kind)?.name;
 }
 
 function logFailure(log: (entry: OperatorLog) => void, what: string, error: unknown): void {

@@ -130,7 +130,10 @@ function tellResult(ui: Ui, result: RestoreResult): void {
       ...differences.map(({ ref, problem, fields, reason }) =>
         name([`${problem}: ${refText(ref)}`, fields.join(', '), reason ?? ''].filter(Boolean).join(': ')),
       ),
-      `restored: ${applied} objects created or changed, ${removed} removed, ${databases.length} databases loaded`,
+      ...databases.flatMap((one) =>
+        one.loaded ? [] : [name(`not loaded: database ${one.name}: ${one.reason ?? ''}`)],
+      ),
+      `restored: ${applied} objects created or changed, ${removed} removed, ${databases.filter(({ loaded }) => loaded).length} databases loaded`,
     ]);
   }
   if (differences.length > 0) throw new Incomplete(DIFFERS, `${differences.length} objects are not as in the backup`);
