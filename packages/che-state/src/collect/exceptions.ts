@@ -93,6 +93,11 @@ export const MADE_BY_CHE_OPERATOR: Exception = {
     ['che-operator', `${flavor}-operator`].includes(label(object, MANAGED_BY) ?? ''),
 };
 
+export const ROLE_OF_KUBERNETES: Exception = {
+  what: 'roles that Kubernetes brings along, other ones in each version',
+  is: (object) => label(object, 'kubernetes.io/bootstrapping') !== undefined,
+};
+
 export const PLATFORM_ROLE: Exception = {
   what: 'rights that Che, the DevWorkspace operator or OpenShift grant in every namespace',
   is: ({ metadata: { name } }, { flavor }) =>

@@ -44,6 +44,7 @@ import {
   MADE_FROM_OTHERS,
   PART_OF,
   PLATFORM_ROLE,
+  ROLE_OF_KUBERNETES,
 } from './exceptions.ts';
 import type { Exception } from './exceptions.ts';
 import type { Installation } from './installation.ts';
@@ -133,7 +134,7 @@ export const TABLE: readonly Entry[] = [
         isRequired: true,
       },
     ],
-    except: [MADE_BY_CHE_OPERATOR],
+    except: [MADE_BY_CHE_OPERATOR, ROLE_OF_KUBERNETES],
   },
   {
     kind: SECURITY_CONTEXT_CONSTRAINTS,

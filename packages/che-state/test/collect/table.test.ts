@@ -193,6 +193,7 @@ describe.each<[string, Installation, Place, Kind, readonly Row[]]>([
       ['A', 'user-role'],
       ['-', 'server-role', { labels: CHE }],
       ['-', 'user-role', { labels: 'app.kubernetes.io/managed-by=devspaces-operator' }],
+      ['-', 'user-role', { labels: 'kubernetes.io/bootstrapping=rbac-defaults' }],
       ['A', 'user-role', { labels: 'app.kubernetes.io/managed-by=gitops-operator' }],
       ['-', 'admin'],
     ],
