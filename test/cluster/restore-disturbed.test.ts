@@ -94,6 +94,21 @@ await describeWithPeer('kube-apiserver', 'a restore that is disturbed', () => {
     });
   });
 
+  it('is gone on with in those stages only that were asked for', async () => {
+    const { api, cluster } = place;
+    await withBackup(place, tiny(), async (backup) => {
+      await api.remove(git);
+      const dying = mortal(cluster, { at: 4, when: 'after' });
+      await expect(restoreAll(dying.cluster, backup)).rejects.toMatchObject({ code: 'io' });
+      expect(await find(progress)).toBeDefined();
+      const stages = new Set<string>();
+      const onProgress = ({ stage }: { readonly stage: string }): unknown => stages.add(stage);
+      expect(await restoreAll(cluster, backup, { onProgress })).toMatchObject({ resumed: true, differences: [] });
+      expect([...stages]).toEqual(expect.arrayContaining(['objects', 'verify']));
+      for (const stage of ['request-deletion', 'cleanup', 'remove']) expect(stages).not.toContain(stage);
+    });
+  });
+
   it('touches nothing when anything of the backup cannot be read', async () => {
     const { cluster } = place;
     const che = installationV2({ users: 1, devWorkspaces: 1 });

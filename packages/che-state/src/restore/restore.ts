@@ -188,10 +188,16 @@ async function verified(work: RestoreWork): Promise<readonly LeftDifference[]> {
 /** Tells that a stage with something to do begins, and that it is still this process that does it. */
 async function enter({ plan, record, progress, signal, tell }: RestoreWork, stage: RestoreStage): Promise<void> {
   throwIfAborted(signal);
-  if (!record.resumed && !plan.stages.includes(stage)) return;
+  if (!plan.stages.includes(stage) && !(record.resumed && isOf(plan, stage))) return;
   await record.update({ stage });
   progress.stage = stage;
   tell();
+}
+
+/** What goes on may have something to do that a plan no longer shows, but nothing that was never asked for. */
+function isOf({ recreate, remove }: RestorePlan, stage: RestoreStage): boolean {
+  if (stage === 'request-deletion' || stage === 'cleanup') return recreate;
+  return stage !== 'remove' || remove;
 }
 
 /** Nothing has been changed before the stages that come after these. */
