@@ -280,7 +280,7 @@ describe('backing up a stream', () => {
       const running = codeOf(backup(repository, { source, signal: stop.signal }));
       setTimeout(() => stop.abort(), 300);
       expect(await running).toBe('aborted');
-      expect(performance.now() - since).toBeLessThan(1500);
+      expect(performance.now() - since).toBeLessThan(10_000);
       expect(isLeft).toBe(true);
       expect([...(await names(backend, 'snapshot')), ...(await names(backend, 'lock'))]).toEqual([]);
     }
