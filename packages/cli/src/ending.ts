@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { setImmediate } from 'node:timers/promises';
 import { CommanderError } from '@commander-js/extra-typings';
+import type { EngineError } from 'restic-engine';
 import { explain } from './failure.ts';
 import type { Failure } from './failure.ts';
 import { withoutControls } from './render/quote.ts';
@@ -16,13 +17,15 @@ interface Circumstances {
   /** The repository at work, free of secrets. */
   readonly location: string | undefined;
   readonly json: boolean;
+  /** What is said of an error of the engine. Default: its message. */
+  readonly say?: (error: EngineError) => string;
 }
 
 /** Tells of what a command failed with, and resolves with what it comes to. */
-export async function endWith(error: unknown, { signal, location, json }: Circumstances): Promise<Failure> {
+export async function endWith(error: unknown, { signal, location, json, say }: Circumstances): Promise<Failure> {
   // What fails after an interrupt fails because of it, and the person knows.
   if (signal.aborted) return { exit: isBrokenPipe(signal.reason) ? 1 : INTERRUPTED, message: 'interrupted' };
-  const failure = await explainAll(error, location);
+  const failure = await explainAll(error, location, say);
   report(failure, json);
   return failure;
 }
@@ -37,10 +40,10 @@ export async function afterWriting(ended: Failure, interrupts: Interrupts, json:
   return failure;
 }
 
-async function explainAll(error: unknown, location: string | undefined): Promise<Failure> {
+async function explainAll(error: unknown, location: string | undefined, say: Circumstances['say']): Promise<Failure> {
   // Commander's message begins with "error: ", and a line with a suggestion may follow.
   if (error instanceof CommanderError) return { exit: 1, message: error.message.replace(/^error: /, '') };
-  return explain(error, location);
+  return explain(error, location, say);
 }
 
 function isBrokenPipe(reason: unknown): boolean {

@@ -1,4 +1,5 @@
 /** How a command fails: what is told, and the exit status that restic has for it (restic manual, "Exit status codes"). */
+import type { EngineError } from 'restic-engine';
 
 /** The command line itself is wrong. */
 export class UsageError extends Error {
@@ -42,20 +43,41 @@ export interface Failure {
   readonly message: string;
 }
 
-/** What to tell of an error, and the exit status. `location` is the repository's, without secrets. */
-export async function explain(error: unknown, location: string | undefined): Promise<Failure> {
+/** What an error of the engine says; restic says no more. */
+const plain = ({ message }: EngineError): string => message;
+
+/** With what it is about, where the message does not say that. */
+export function withContext({ message, context }: EngineError): string {
+  const news = Object.entries(context).filter(([, value]) => !message.includes(String(value)));
+  const said = news.map(([name, value]) => `${name}: ${String(value)}`);
+  return said.length === 0 ? message : `${message} (${said.join(', ')})`;
+}
+
+/**
+ * What to tell of an error, and the exit status. `location` is the repository's, without secrets; `say` is for errors of
+ * the engine.
+ */
+export async function explain(
+  error: unknown,
+  location: string | undefined,
+  say: typeof plain = plain,
+): Promise<Failure> {
   if (error instanceof UsageError) return { exit: 1, message: error.message };
   if (error instanceof Fatal) return { exit: 1, message: `Fatal: ${error.message}` };
   if (error instanceof Incomplete) return { exit: error.exit, message: error.message };
   if (!(error instanceof Error)) return { exit: 1, message: `Fatal: ${String(error)}` };
-  if (error.name === 'EngineError') return explainEngineError(error, location);
+  if (error.name === 'EngineError') return explainEngineError(error, location, say);
   // A system error names the file and the cause; anything else is a mistake of this program and its place matters.
   const known = 'code' in error;
   return { exit: 1, message: `Fatal: ${known ? error.message : (error.stack ?? error.message)}` };
 }
 
 /** The engine is loaded only where its error says that it has been loaded before. */
-async function explainEngineError(error: Error, location: string | undefined): Promise<Failure> {
+async function explainEngineError(
+  error: Error,
+  location: string | undefined,
+  say: (error: EngineError) => string,
+): Promise<Failure> {
   const { CODES, EngineError } = await import('restic-engine');
   if (!EngineError.is(error)) return { exit: 1, message: `Fatal: ${error.message}` };
   const exit = CODES[error.code].exit;
@@ -70,11 +92,11 @@ async function explainEngineError(error: Error, location: string | undefined): P
     case 'locked':
       return { exit, message: lockedMessage(error.message, error.context) };
     case 'corrupt':
-      return { exit, message: `Fatal: ${error.message}${'lock' in error.context ? `\n${REMOVE_ALL}` : ''}` };
+      return { exit, message: `Fatal: ${say(error)}${'lock' in error.context ? `\n${REMOVE_ALL}` : ''}` };
     case 'aborted':
       return { exit, message: 'interrupted' };
     default:
-      return { exit, message: `Fatal: ${error.message}` };
+      return { exit, message: `Fatal: ${say(error)}` };
   }
 }
 

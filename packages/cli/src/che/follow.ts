@@ -82,7 +82,9 @@ function failed(ref: ObjectRef, { stage, message }: Stage): Fatal {
 }
 
 function ignored(ref: ObjectRef): Fatal {
-  return new Fatal(`nobody takes up ${named(ref)}: does the operator of che-backup run?`);
+  return new Fatal(
+    `nobody takes up ${named(ref)}: does the operator of che-backup run? It begins when that does, unless you delete it`,
+  );
 }
 
 function tooLong(ref: ObjectRef, stage: string, timeoutMs: number): Fatal {

@@ -1,6 +1,7 @@
 /** One run of che-backup: from words to an exit status. */
 import { CommanderError } from '@commander-js/extra-typings';
 import { afterWriting, DONE, endWith } from '../ending.ts';
+import { withContext } from '../failure.ts';
 import type { Failure } from '../failure.ts';
 import { refuseGarbled } from '../garbled.ts';
 import { findOperands } from '../global-flag.ts';
@@ -39,6 +40,7 @@ async function runCommand(
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return DONE;
     context?.ui.clearStatus();
-    return endWith(error, { signal, location: context?.location, json: flags.json ?? words.includes('--json') });
+    const json = flags.json ?? words.includes('--json');
+    return endWith(error, { signal, location: context?.location, json, say: withContext });
   }
 }
