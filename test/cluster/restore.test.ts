@@ -54,22 +54,25 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
       const before = await takePicture(api, che);
       await destroy(api, che);
       const stages: string[] = [];
-      const result = await restoreAll(cluster, backup, {
+      let met = 0;
+      const hurried: Cluster = {
+        ...cluster,
+        async merge(ref, patch, options) {
+          // Somebody else changes the first one that is linked, in between.
+          if (Object.hasOwn(Object(patch['metadata']), 'ownerReferences') && met++ === 0) {
+            for (const label of ['x', null]) await api.merge(ref, { metadata: { labels: { meanwhile: label } } });
+          }
+          return cluster.merge(ref, patch, options);
+        },
+      };
+      const result = await restoreAll(hurried, backup, {
         onProgress: ({ stage }) => stages.push(stage),
       });
       expect(result).toMatchObject({ applied: che.saved.length, differences: [], resumed: false });
       // There was nothing to be saved.
       expect(result.safetySnapshotId).toBeUndefined();
-      expect([...new Set(stages)]).toEqual([
-        'safety',
-        'objects',
-        'cr',
-        'wait-clean',
-        'namespaces',
-        'workspaces',
-        'links',
-        'verify',
-      ]);
+      expect(met).toBeGreaterThan(1);
+      expect([...new Set(stages)].join(' ')).toBe('safety objects cr wait-clean namespaces workspaces links verify');
       expect(await takePicture(api, che)).toEqual(before);
       expect((await api.get(editor)).metadata.ownerReferences).toMatchObject([
         { kind: 'DevWorkspace', name: 'workspace-1', uid: (await api.get(workspace)).metadata.uid },

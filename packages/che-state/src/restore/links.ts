@@ -1,4 +1,5 @@
 /** Giving what belongs to a DevWorkspace to the one that is there now, so that it goes when that goes. */
+import { EngineError } from 'restic-engine';
 import { DEV_WORKSPACE } from '../objects/kinds.ts';
 import { apiVersionOf, type OwnerReference } from '../objects/object.ts';
 import { isWorkspace } from '../objects/strip.ts';
@@ -18,7 +19,21 @@ export async function linkOwners(work: RestoreWork): Promise<void> {
   });
 }
 
-async function link(
+/** Times an object is tried that a controller, such as that of volumes, changes meanwhile. */
+const TRIES = 5;
+
+async function link(work: RestoreWork, planned: PlannedObject, uids: ReadonlyMap<string, string>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await linkOnce(work, planned, uids);
+      return;
+    } catch (error) {
+      if (!EngineError.is(error, 'conflict') || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function linkOnce(
   { cluster, signal }: RestoreWork,
   { ref, owner = '' }: PlannedObject,
   uids: ReadonlyMap<string, string>,
