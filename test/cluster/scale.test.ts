@@ -22,10 +22,16 @@ interface Outcome {
 
 /** Young objects are collected often, so that memory shows what is kept; whoever keeps much dies of the limit. */
 const LIMITS = ['--max-old-space-size=128', '--max-semi-space-size=4'];
-const [FEW, MANY] = [2_000, 20_000];
+const FEW = 2000;
+/** `SCALE_OBJECTS=20000` takes minutes. */
+const MANY = Number(process.env['SCALE_OBJECTS'] ?? 8000);
+/** Most of it is what V8 has not collected yet: 54 with 8,000 objects, 58 with 20,000. */
+const MOST_MEBIBYTES = 100;
+/** A part of each is the start of the program; what grows with the square would be sixteen times as much, or a hundred. */
+const MOST_TIMES = 0.6 + (0.6 * MANY) / FEW;
 const MINUTES = 60_000;
 
-await describeWithPeers(['kube-apiserver', 'etcd', 'kubectl'], 'ten times as many objects', () => {
+await describeWithPeers(['kube-apiserver', 'etcd', 'kubectl'], 'many times as many objects', () => {
   showLogsOfFailures();
   const running = new AsyncDisposableStack();
   let server: ApiServer;
@@ -52,7 +58,7 @@ await describeWithPeers(['kube-apiserver', 'etcd', 'kubectl'], 'ten times as man
     return { backup: await run('backup', repository), plan: await run('plan', repository) };
   }
 
-  it('take no more memory, and ten times as long at most', { timeout: 10 * MINUTES }, async () => {
+  it('take hardly more memory, and time in proportion at most', { timeout: 10 * MINUTES }, async () => {
     const collected = await run('collect');
     expect(collected.objects).toBe(FEW);
     expect(collected.ms).toBeLessThan(10_000);
@@ -62,10 +68,8 @@ await describeWithPeers(['kube-apiserver', 'etcd', 'kubectl'], 'ten times as man
     const many = await backupAndPlan();
     for (const what of ['backup', 'plan'] as const) {
       expect([few[what].objects, many[what].objects]).toEqual([FEW, MANY]);
-      // Names and ids, and what V8 has not collected yet.
-      expect(many[what].mebibytes - few[what].mebibytes, `memory of a ${what}`).toBeLessThan(100);
-      // A part of each is the start of the program; what grows with the square would be a hundred times as much.
-      expect(many[what].cpuMs / few[what].cpuMs, `processor time of a ${what}`).toBeLessThan(6);
+      expect(many[what].mebibytes - few[what].mebibytes, `memory of a ${what}`).toBeLessThan(MOST_MEBIBYTES);
+      expect(many[what].cpuMs / few[what].cpuMs, `processor time of a ${what}`).toBeLessThan(MOST_TIMES);
     }
   });
 });

@@ -30,7 +30,9 @@ export interface FoundTarget {
 export async function findTarget(options: FindTargetOptions): Promise<FoundTarget> {
   const { cluster, state, signal } = options;
   const { info } = state;
-  const noted = await findRecord(cluster, options.namespace, info.namespace, signal);
+  const found = await findRecord(cluster, options.namespace, info.namespace, signal);
+  // Users may write such a note into their namespaces, too: that of another backup says nothing of this one.
+  const noted = found?.record.snapshotId === state.snapshot.id ? found : undefined;
   const wanted = options.namespace ?? noted?.namespace;
   const installation = await installed({ ...options, namespace: wanted });
   const facts = installation === undefined ? await emptyTarget(cluster, state, signal) : factsOf(installation);

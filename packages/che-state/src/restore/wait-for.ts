@@ -6,6 +6,8 @@ import type { KubeObject, ObjectRef } from '../objects/object.ts';
 
 /** Before an object is looked at again whose watch has ended. */
 const PAUSE_MS = 1000;
+/** Node's timers know no longer time: 24 days. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 export interface WaitForOptions {
   /** Milliseconds. */
@@ -28,7 +30,7 @@ export async function waitFor(
   until: (object: KubeObject | undefined) => boolean,
   options: WaitForOptions,
 ): Promise<KubeObject | undefined> {
-  const tooLong = AbortSignal.timeout(options.timeoutMs);
+  const tooLong = AbortSignal.timeout(Math.min(options.timeoutMs, LONGEST_MS));
   const signal = options.signal === undefined ? tooLong : AbortSignal.any([options.signal, tooLong]);
   const last: Last = { object: undefined, tooOld: false };
   try {
