@@ -42,7 +42,11 @@ export async function runOperator(cluster: Cluster, options: OperatorOptions): P
   const { signal, healthPort, healthHost, election = {} } = options;
   const log = options.log ?? ((): void => undefined);
   const namespace = options.leaseNamespace ?? cluster.namespace ?? options.namespace;
-  if (namespace === undefined) throw new EngineError('bad-request', 'in which namespace is the Lease of the operator?');
+  if (namespace === undefined)
+    throw new EngineError(
+      'bad-request',
+      'it is not known in which namespace the Lease of the operator is: name a namespace, or set POD_NAMESPACE',
+    );
   const running: Running = { answered: false, leads: false, queue: undefined, stores: [] };
   const tallies = newTallies();
   const health =

@@ -34,7 +34,10 @@ async function userOf({ cluster, impersonate, signal }: RestoreWork, namespace: 
   return live?.metadata.annotations?.[USER_ANNOTATION];
 }
 
-/** A user who may not create workspaces there any more gets his back all the same. */
+/**
+ * A user who may not create workspaces there any more gets his back all the same. Rejects with `denied` without the right
+ * to impersonate.
+ */
 async function createAs(
   { cluster, plan, signal }: RestoreWork,
   name: string | undefined,
@@ -47,6 +50,8 @@ async function createAs(
   try {
     return await cluster.as({ name, uid }).create(DEV_WORKSPACE, object, { signal });
   } catch (error) {
+    // Whoever restores may not do what was asked for: going on would make workspaces that their users never get back.
+    if (EngineError.is(error, 'denied') && error.message.includes('cannot impersonate')) throw error;
     if (OTHERWISE.some((code) => EngineError.is(error, code))) return undefined;
     throw error;
   }

@@ -137,4 +137,5 @@ function tellResult(ui: Ui, result: RestoreResult): void {
     ]);
   }
   if (differences.length > 0) throw new Incomplete(DIFFERS, `${differences.length} objects are not as in the backup`);
+  if (!databases.every(({ loaded }) => loaded)) throw new Incomplete(DIFFERS, 'not every database is as in the backup');
 }
