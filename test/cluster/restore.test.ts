@@ -378,9 +378,7 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
       const powerless: Cluster = { ...cluster, as: (user) => nobody.as(user) };
       const missing = { problem: 'missing', reason: expect.stringContaining('cannot impersonate') };
       const { differences } = await restoreAll(powerless, backup, { impersonate: true });
-      // Templates miss their owners with them.
-      const workspaces = differences.filter(({ ref }) => ref.kind.kind === 'DevWorkspace');
-      expect(workspaces).toMatchObject([missing, missing]);
+      expect(differences.filter(({ ref }) => ref.kind.kind === 'DevWorkspace')).toMatchObject([missing, missing]);
       const result = await restoreAll(watched, backup, { impersonate: true });
       expect(users.toSorted()).toEqual(['user1 uid-of-user1-che', 'user2 uid-of-user2-che']);
       expect(result.differences).toEqual([
