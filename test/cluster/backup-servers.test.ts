@@ -17,9 +17,8 @@ import { describeWithPeers } from '../peers/peers.ts';
 import { startDaemon } from '../servers/daemon.ts';
 import type { Sshd } from '../servers/sshd.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { KIND } from './crds/kinds.ts';
+import { at, KIND } from './crds/kinds.ts';
 import { canary, expectNoCanary } from './support/canary.ts';
-import { at } from './support/commands.ts';
 import { until } from './support/installation.ts';
 import { failure, startServersStage, type ServersStage } from './support/servers.ts';
 

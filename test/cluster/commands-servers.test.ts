@@ -1,11 +1,11 @@
 /** Which server che-backup uses, what it leaves to operators, and how it changes versions: against a real API server. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
-import { KIND } from './crds/kinds.ts';
+import { at, KIND } from './crds/kinds.ts';
 import type { Api } from './support/api.ts';
 import { expectNoCanary, expectNoCanaryIn } from './support/canary.ts';
 import type { CheBackup } from './support/che-backup.ts';
-import { at, CHE, configure, jobOf, PASSWORD, PATIENCE_MS, playOperator, startCommands } from './support/commands.ts';
+import { CHE, configure, jobOf, PASSWORD, PATIENCE_MS, playOperator, startCommands } from './support/commands.ts';
 import type { Commands, Env } from './support/commands.ts';
 import { until } from './support/installation.ts';
 import { startOlm, type Olm } from './support/olm.ts';
@@ -171,10 +171,7 @@ await describeWithPeer('kube-apiserver', 'che-backup and its servers', () => {
       const running = run(['server:backup', '--via-operator', '--internal-server', '--timeout', timeout], {});
       if (what === 'vanishes') {
         // The one of before may be there still, and then there is none for a moment.
-        const state = async (): Promise<unknown> =>
-          (await api().list(KIND.clusterBackup, CHE)).find(({ metadata }) => metadata.name === backup.name)?.status?.[
-            'state'
-          ];
+        const state = async (): Promise<unknown> => (await api().find(backup))?.status?.['state'];
         await until('it works', async () => (await state()) === 'InProgress');
         await api().remove(backup);
       }

@@ -6,11 +6,11 @@ import { localBackend, openRepository } from 'restic-engine';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
 import { makeTempDir } from '../support/temp-dir.ts';
-import { KIND } from './crds/kinds.ts';
+import { at, KIND } from './crds/kinds.ts';
 import type { Api } from './support/api.ts';
 import { canary, expectNoCanary } from './support/canary.ts';
 import type { CheBackup } from './support/che-backup.ts';
-import { at, CHE, PASSWORD, PATIENCE_MS, startCommands, type Commands, type Env } from './support/commands.ts';
+import { CHE, PASSWORD, PATIENCE_MS, startCommands, type Commands, type Env } from './support/commands.ts';
 import { destroy, until } from './support/installation.ts';
 import { takePicture } from './support/picture.ts';
 

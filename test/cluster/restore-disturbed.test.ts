@@ -3,8 +3,7 @@ import type { KubeObject, ObjectRef } from '@restic-engine/che-state';
 import { openRepository } from 'restic-engine';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
-import { KIND } from './crds/kinds.ts';
-import { ApiError } from './support/api.ts';
+import { at, KIND } from './crds/kinds.ts';
 import { installationV2, type TestInstallation, until } from './support/installation.ts';
 import { mortal } from './support/mortal.ts';
 import { takePicture } from './support/picture.ts';
@@ -12,11 +11,6 @@ import { PASSWORD, type Place, restoreAll, startPlace, withBackup } from './supp
 
 const CHE = 'eclipse-che';
 
-const at = (kind: ObjectRef['kind'], namespace: string | undefined, name: string): ObjectRef => ({
-  kind,
-  namespace,
-  name,
-});
 const cheCluster = at(KIND.cheClusterV2, CHE, 'eclipse-che');
 const progress = at(KIND.configMap, CHE, 'che-restore-progress');
 const oauth = at(KIND.secret, CHE, 'github-oauth');
@@ -41,14 +35,7 @@ await describeWithPeer('kube-apiserver', 'a restore that is disturbed', () => {
   });
   afterAll(() => place[Symbol.asyncDispose]());
 
-  const find = async (ref: ObjectRef): Promise<KubeObject | undefined> => {
-    try {
-      return await place.api.get(ref);
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    }
-  };
+  const find = (ref: ObjectRef): Promise<KubeObject | undefined> => place.api.find(ref);
 
   it('is gone on with, wherever it dies', { timeout: 240_000 }, async () => {
     const { api, cluster } = place;

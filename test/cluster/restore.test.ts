@@ -11,8 +11,7 @@ import {
 } from '@restic-engine/che-state';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeWithPeer } from '../peers/peers.ts';
-import { KIND } from './crds/kinds.ts';
-import { ApiError } from './support/api.ts';
+import { at, KIND } from './crds/kinds.ts';
 import { destroy, installationV2, until } from './support/installation.ts';
 import { takePicture } from './support/picture.ts';
 import { type BackedUp, type Place, restoreAll, startPlace, withBackup } from './support/restoring.ts';
@@ -20,11 +19,6 @@ import { type BackedUp, type Place, restoreAll, startPlace, withBackup } from '.
 const CHE = 'eclipse-che';
 const SMALL = { users: 2, devWorkspaces: 3 } as const;
 
-const at = (kind: ObjectRef['kind'], namespace: string | undefined, name: string): ObjectRef => ({
-  kind,
-  namespace,
-  name,
-});
 const cheCluster = at(KIND.cheClusterV2, CHE, 'eclipse-che');
 const oauth = at(KIND.secret, CHE, 'github-oauth');
 const git = at(KIND.secret, 'user1-che', 'git-credentials');
@@ -38,14 +32,7 @@ await describeWithPeer('kube-apiserver', 'restoring an installation', () => {
   });
   afterAll(() => place[Symbol.asyncDispose]());
 
-  const find = async (ref: ObjectRef): Promise<KubeObject | undefined> => {
-    try {
-      return await place.api.get(ref);
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    }
-  };
+  const find = (ref: ObjectRef): Promise<KubeObject | undefined> => place.api.find(ref);
 
   it('brings back what was destroyed', async () => {
     const { api, cluster } = place;

@@ -1,5 +1,5 @@
 /** The kinds that tests make, read and compare. */
-import type { Kind } from '@restic-engine/che-state';
+import type { Kind, ObjectRef } from '@restic-engine/che-state';
 
 function kind(group: string, version: string, name: string, plural: string, namespaced = true): Kind {
   return { group, version, kind: name, plural, namespaced };
@@ -57,3 +57,6 @@ export const KIND = {
 } as const satisfies Readonly<Record<string, Kind>>;
 
 export const KINDS: readonly Kind[] = Object.values(KIND);
+
+/** Names an object. */
+export const at = (kind: Kind, namespace: string | undefined, name: string): ObjectRef => ({ kind, namespace, name });

@@ -29,6 +29,8 @@ export interface Api extends Disposable {
   call(method: string, path: string, body?: unknown, contentType?: string): Promise<unknown>;
   create(object: KubeObject): Promise<KubeObject>;
   get(ref: ObjectRef): Promise<KubeObject>;
+  /** undefined when it is not there. */
+  find(ref: ObjectRef): Promise<KubeObject | undefined>;
   /** Every object of a kind, in all namespaces or in one. A kind that is not served has none. */
   list(kind: Kind, namespace?: string, labelSelector?: string): Promise<KubeObject[]>;
   /** Makes objects, some at the same time; those of a later group when those of an earlier one are there. */
@@ -67,10 +69,19 @@ export function openApi(access: ApiAccess, kinds: readonly Kind[]): Api {
   const create: Api['create'] = async (object) =>
     (await call('POST', pathOf(kindOf(object), object.metadata.namespace), object)) as KubeObject;
   const at = ({ kind, namespace, name }: ObjectRef): string => pathOf(kind, namespace, name);
+  const get: Api['get'] = async (ref) => (await call('GET', at(ref))) as KubeObject;
   return {
     call,
     create,
-    get: async (ref) => (await call('GET', at(ref))) as KubeObject,
+    get,
+    async find(ref) {
+      try {
+        return await get(ref);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) return undefined;
+        throw error;
+      }
+    },
     list: (kind, namespace, labelSelector) => list(call, kind, namespace, labelSelector),
     async createAll(...groups) {
       for (const group of groups) await eachOf(group, create);

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apiVersionOf, type Kind, type KubeObject, type ObjectRef } from '@restic-engine/che-state';
+import { apiVersionOf, type Kind, type KubeObject } from '@restic-engine/che-state';
 import { initRepository, localBackend } from 'restic-engine';
 import { startOurs, type Ours } from '../../servers/ours.ts';
-import { KIND } from '../crds/kinds.ts';
+import { at, KIND } from '../crds/kinds.ts';
 import type { Api } from './api.ts';
 import { canary } from './canary.ts';
 import { startCheBackup, type CheBackup, type CheRun } from './che-backup.ts';
@@ -22,12 +22,6 @@ const CHEAP = { N: 128, r: 1, p: 1 };
 export const PATIENCE_MS = 180_000;
 
 export type Env = Readonly<Record<string, string>>;
-
-export const at = (kind: ObjectRef['kind'], namespace: string | undefined, name: string): ObjectRef => ({
-  kind,
-  namespace,
-  name,
-});
 
 export interface Commands extends AsyncDisposable {
   readonly place: Place;

@@ -162,14 +162,7 @@ function garbageCollector({ api, signal, do: perform }: Stage): Promise<void>[] 
       if (owners.length > 0 && !found.includes(uid)) await collect(ref);
     }
   };
-  const uidOf = async (owner: ObjectRef): Promise<string | undefined> => {
-    try {
-      return (await api.get(owner)).metadata.uid;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    }
-  };
+  const uidOf = async (owner: ObjectRef): Promise<string | undefined> => (await api.find(owner))?.metadata.uid;
   const onOwned =
     (kind: Kind) =>
     ({ type, object }: ApiEvent): void => {
